@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// Starts main.ts under the project's own Node 24, also when the caller's `node` is older.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
+const pinned = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
+const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24
+
+if (runsTypeScript) {
+  await import('./main.ts')
+} else if (existsSync(pinned)) {
+  const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => {
+    if (signal) process.kill(process.pid, signal)
+    else process.exit(code ?? 1)
+  })
+} else {
+  console.error('kube-shunt: Node 24 is needed; run `npm install` in the project folder')
+  process.exit(3)
+}
