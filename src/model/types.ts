@@ -1,0 +1,169 @@
+/** A string that names one kind of thing only; made by the functions below. */
+type Named<Kind extends string> = string & { readonly __kind: Kind }
+
+/** namespace/name of a Service. */
+export type ServiceName = Named<'ServiceName'>
+/** namespace/name:portName/protocol, the identity of a ServicePort. */
+export type ServicePortName = Named<'ServicePortName'>
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP'
+export type Family = 4 | 6
+export type Policy = 'Cluster' | 'Local'
+export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer'
+export type FrontendKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP'
+
+/** The identity of a Service. */
+export function serviceName(namespace: string, name: string): ServiceName {
+  return `${namespace}/${name}` as ServiceName
+}
+
+/** The identity of a ServicePort. */
+export function servicePortName(
+  service: ServiceName,
+  portName: string,
+  protocol: Protocol,
+): ServicePortName {
+  return `${frontendText(service, portName)}/${protocol}` as ServicePortName
+}
+
+/** namespace/name:portName as kube-proxy prints it: without the colon for a port without a name. */
+export function frontendText(service: ServiceName, portName: string): string {
+  return portName === '' ? service : `${service}:${portName}`
+}
+
+/** One port of a Service after parsing. */
+export interface ServicePort {
+  readonly name: ServicePortName
+  readonly portName: string
+  readonly protocol: Protocol
+  readonly port: number
+  /** 0: none. */
+  readonly nodePort: number
+}
+
+/** Who may use the LoadBalancer frontends; 'nobody' is what only unreadable ranges mean. */
+export type SourceRanges =
+  | { readonly kind: 'everybody' }
+  | { readonly kind: 'nobody' }
+  | { readonly kind: 'listed'; readonly ranges: readonly string[] }
+
+/** A Service that wants to be served; the addresses are canonical text. */
+export interface Service {
+  readonly name: ServiceName
+  readonly uid: string
+  /** Milliseconds since the epoch, 0 when unknown. */
+  readonly createdAt: number
+  readonly type: ServiceType
+  readonly clusterIPs: readonly string[]
+  readonly ports: readonly ServicePort[]
+  readonly internalPolicy: Policy
+  readonly externalPolicy: Policy
+  /** 0: no session affinity. */
+  readonly affinitySeconds: number
+  /** Ingress addresses of the load balancer that are ours to program (ipMode VIP). */
+  readonly loadBalancerIPs: readonly string[]
+  readonly externalIPs: readonly string[]
+  readonly sourceRanges: SourceRanges
+  /** 0: none. */
+  readonly healthCheckNodePort: number
+  readonly publishNotReady: boolean
+  /** Annotations under kube-shunt.io/, without that prefix. */
+  readonly annotations: ReadonlyMap<string, string>
+}
+
+export interface SlicePort {
+  readonly portName: string
+  readonly protocol: Protocol
+  readonly port: number
+}
+
+/** One address of an EndpointSlice; an empty node or zone means unknown. */
+export interface Endpoint {
+  readonly address: string
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+  readonly node: string
+  readonly zone: string
+  readonly zoneHints: readonly string[]
+  readonly nodeHints: readonly string[]
+}
+
+export interface EndpointSlice {
+  /** namespace/name of the slice itself. */
+  readonly key: string
+  /** Which Service it belongs to; undefined when the label is missing. */
+  readonly service: ServiceName | undefined
+  readonly family: Family
+  readonly ports: readonly SlicePort[]
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** What the control plane knows of the node it runs on. */
+export interface NodeView {
+  readonly name: string
+  readonly zone: string
+  readonly addresses: readonly string[]
+  readonly podCIDRs: readonly string[]
+}
+
+/** A Node object after parsing. */
+export interface Node extends NodeView {
+  readonly uid: string
+  readonly labels: ReadonlyMap<string, string>
+  /** Keys of the node's taints. */
+  readonly taints: readonly string[]
+  readonly deleting: boolean
+}
+
+/** An endpoint as one ServicePort sees it. */
+export interface Backend {
+  readonly address: string
+  readonly port: number
+  readonly local: boolean
+}
+
+/** What clients dial: one address and port (the protocol is the frontend's). */
+export interface FrontendAddress {
+  readonly address: string
+  readonly port: number
+}
+
+/** One (ServicePort, kind, family): all its addresses share one backend set. */
+export interface Frontend {
+  readonly service: ServiceName
+  readonly servicePort: ServicePortName
+  readonly portName: string
+  readonly protocol: Protocol
+  readonly kind: FrontendKind
+  readonly family: Family
+  readonly addresses: readonly FrontendAddress[]
+  /** True: other ports of the addresses are ours too, and unused. */
+  readonly ownsAddresses: boolean
+  readonly localOnly: boolean
+  readonly affinitySeconds: number
+  /** What may be chosen; under localOnly the local ones are chosen, the rest tell drop from reject. */
+  readonly backends: readonly Backend[]
+  /** Serving, but not to be chosen: their flows stay alive. */
+  readonly spares: readonly Backend[]
+}
+
+/** A Service and what it wants programmed on this node. */
+export interface ResolvedService {
+  readonly name: ServiceName
+  readonly uid: string
+  readonly createdAt: number
+  readonly frontends: readonly Frontend[]
+}
+
+/** Why a piece of an object is not served, in words for an Event and a log line. */
+export interface Refusal {
+  readonly field: string
+  readonly value: string
+  readonly reason: string
+}
+
+export type Parsed<Value> =
+  | { readonly kind: 'parsed'; readonly value: Value; readonly refusals: readonly Refusal[] }
+  | { readonly kind: 'ignored'; readonly name: string; readonly reason: string }
+  | { readonly kind: 'refused'; readonly name: string; readonly refusals: readonly Refusal[] }

@@ -1,0 +1,116 @@
+import type { Family, FrontendKind, Protocol, ServiceName, ServicePortName } from '../model/types.ts'
+
+/** The index of a key that says "a VIP of ours, unused port". */
+export const UNUSED_PORT = 0xffffffff
+
+/** A key of the `frontends` map; port 0 with no protocol is the VIP itself. */
+export interface FrontendKey {
+  readonly address: string
+  readonly port: number
+  readonly protocol: Protocol | undefined
+}
+
+/** A backend with its stable id: what a slot of an extent holds. */
+export interface Slot {
+  readonly id: number
+  readonly generation: number
+  readonly address: string
+  readonly port: number
+  readonly local: boolean
+}
+
+/** A slot and whether its backend still serves. */
+export interface TrackedBackend extends Slot {
+  readonly alive: boolean
+}
+
+/** A range of the `backends` array. */
+export interface Extent {
+  readonly base: number
+  readonly size: number
+}
+
+/** Everything the maps hold for one index. */
+export interface FrontendImage {
+  readonly index: number
+  readonly servicePort: ServicePortName
+  readonly kind: FrontendKind
+  readonly family: Family
+  readonly protocol: Protocol
+  /** namespace/name:portName, as in `frontend_names`. */
+  readonly text: string
+  readonly keys: readonly FrontendKey[]
+  readonly ownsAddresses: boolean
+  readonly extent: Extent
+  /** The set, local ones first, then the spares. */
+  readonly slots: readonly TrackedBackend[]
+  readonly count: number
+  readonly local: number
+  readonly generation: number
+  readonly localOnly: boolean
+  readonly affinitySeconds: number
+}
+
+/** Everything the maps hold for one Service. */
+export interface ServiceImage {
+  readonly service: ServiceName
+  readonly frontends: readonly FrontendImage[]
+}
+
+/** A frontend word, decoded. */
+export interface Word {
+  readonly base: number
+  readonly count: number
+  readonly local: number
+  readonly generation: number
+  readonly localOnly: boolean
+  readonly affinity: boolean
+  readonly affinitySeconds: number
+}
+
+/** How many entries each map can hold. */
+export interface Limits {
+  /** Entries of `frontends`. */
+  readonly keys: number
+  /** Entries of `frontend_words`, `frontend_names` and `frontend_stats`. */
+  readonly indexes: number
+  /** Slots of `backends`. */
+  readonly slots: number
+  /** Entries of `backend_states`. */
+  readonly ids: number
+}
+
+/** One write to a map; `service` names what it is for in errors. */
+export type MapOp =
+  | { readonly kind: 'state'; readonly id: number; readonly generation: number; readonly alive: boolean }
+  | { readonly kind: 'slots'; readonly index: number; readonly base: number; readonly slots: readonly Slot[] }
+  | { readonly kind: 'name'; readonly index: number; readonly frontend: FrontendKind; readonly text: string }
+  | { readonly kind: 'unname'; readonly index: number }
+  | { readonly kind: 'unstat'; readonly index: number }
+  | { readonly kind: 'word'; readonly index: number; readonly word: Word; readonly text: string }
+  | { readonly kind: 'key'; readonly key: FrontendKey; readonly index: number }
+  | { readonly kind: 'unkey'; readonly key: FrontendKey }
+
+/** The text of a key, unique among keys. */
+export function keyText(key: FrontendKey): string {
+  const address = key.address.includes(':') ? `[${key.address}]` : key.address
+  return key.protocol === undefined ? `${address}:*` : `${address}:${key.port}/${key.protocol}`
+}
+
+/** The key that says that an address is a VIP of ours. */
+export function vipKey(address: string): FrontendKey {
+  return { address, port: 0, protocol: undefined }
+}
+
+/** The word that publishes a frontend. */
+export function wordOf(frontend: FrontendImage): Word {
+  return {
+    base: frontend.extent.base,
+    count: frontend.count,
+    local: frontend.local,
+    generation: frontend.generation,
+    localOnly: frontend.localOnly,
+    affinity: frontend.affinitySeconds > 0,
+    affinitySeconds: frontend.affinitySeconds,
+  }
+}
