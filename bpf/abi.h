@@ -205,16 +205,17 @@ enum counter {
 	COUNT_MIDFLOW_PASSED,	    /* TCP for a VIP without a flow, left to the host stack */
 	COUNT_REJECT_NO_ENDPOINT,   /* RST or ICMP port-unreachable sent */
 	COUNT_REJECT_UNUSED_PORT,
+	COUNT_REJECT_MIDFLOW,	    /* RST for TCP of a VIP that has no flow and no frontend */
 	COUNT_DROP_MALFORMED,
 	COUNT_DROP_NO_LOCAL_ENDPOINT,
 	COUNT_DROP_BACKEND_STALE,   /* a slot kept changing under the reader */
+	COUNT_DROP_MIDFLOW_RESET,   /* a stray RST for a VIP */
 	COUNT_DROP_FLOW_INSERT,	    /* the flow table refused an entry */
 	COUNT_DROP_TUPLE_TAKEN,	    /* no free source port towards any backend */
 	COUNT_DROP_FRAGMENT,	    /* later fragment of a VIP packet whose first was not seen */
 	COUNT_DROP_REWRITE,	    /* a packet helper refused the rewrite */
 	COUNT_DROP_REJECT_LIMITED,
 	COUNT_DROP_REJECT_FAILED,
-	COUNT_DROP_PROTOCOL,	    /* a protocol we do not translate, to a VIP */
 	COUNTER_MAX,
 };
 

@@ -15,6 +15,7 @@ const volatile struct addr hairpin_addr6 = { .word = { 0, 0, 0, 0 } };
 /* Lifetimes of flows, in ticks. */
 const volatile __u32 ticks_tcp_established = 7544; /* 2 h 15 min */
 const volatile __u32 ticks_tcp_syn = 28;
+const volatile __u32 ticks_tcp_half_closed = 3353; /* 1 h */
 const volatile __u32 ticks_tcp_fin = 28;
 const volatile __u32 ticks_tcp_reset = 10;
 const volatile __u32 ticks_udp_unreplied = 28;

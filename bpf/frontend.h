@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which frontend is a packet for, and which backend set has it now? */
+#ifndef KUBE_SHUNT_FRONTEND_H
+#define KUBE_SHUNT_FRONTEND_H
+
+#include "maps.h"
+#include "packet.h"
+
+enum frontend_match {
+	FRONTEND_NONE = 0,   /* the destination is no VIP of ours */
+	FRONTEND_FOUND,
+	FRONTEND_UNUSED,     /* a VIP of ours, but nothing is offered at this port */
+};
+
+/* frontend_word.commit unpacked, plus the flags. */
+struct backend_set {
+	__u32 frontend;
+	__u32 base;
+	__u16 count;
+	__u16 local;
+	__u16 flags; /* enum frontend_flag */
+};
+
+/* Repeated by mixKey in src/datapath/abi.ts. */
+static __always_inline __u32 mix_frontend_key(const struct frontend_key *key)
+{
+	const __u32 *word = (const __u32 *)key;
+	__u32 mixed = 0;
+
+	for (int i = 0; i < 5; i++) {
+		mixed = (mixed ^ word[i]) * 0x9e3779b1;
+		mixed ^= mixed >> 15;
+	}
+	return mixed;
+}
+
+/* A recycled element answers for another key; its echo tells. */
+static __always_inline bool find_ref(const struct frontend_key *key, __u32 *index)
+{
+	struct frontend_ref *ref = bpf_map_lookup_elem(&frontends, key);
+
+	if (!ref)
+		return false;
+	*index = ref->index;
+	return ref->echo == mix_frontend_key(key);
+}
+
+static __always_inline bool is_vip(const struct addr *addr)
+{
+	struct frontend_key key = { .addr = *addr };
+	__u32 index;
+
+	return find_ref(&key, &index);
+}
+
+static __always_inline enum frontend_match lookup_frontend(const struct flow_key *tuple,
+							   __u32 *index)
+{
+	struct frontend_key key = { .addr = tuple->daddr,
+				    .port = tuple->dport,
+				    .proto = tuple->proto };
+
+	if (find_ref(&key, index))
+		return FRONTEND_FOUND;
+	return is_vip(&tuple->daddr) ? FRONTEND_UNUSED : FRONTEND_NONE;
+}
+
+/* Reads the published set with one 8-byte load, so it is never a mixture of two. */
+static __always_inline bool read_backend_set(__u32 index, struct backend_set *set)
+{
+	struct frontend_word *word = bpf_map_lookup_elem(&frontend_words, &index);
+	__u64 commit;
+
+	if (!word)
+		return false;
+	commit = *(volatile __u64 *)&word->commit;
+	set->frontend = index;
+	set->base = commit & 0xffffff;
+	set->count = (commit >> 24) & 0xffff;
+	set->local = (commit >> 40) & 0xffff;
+	set->flags = word->meta & 0xffff;
+	return true;
+}
+
+static __always_inline void count_frontend(__u32 index, bool is_reject)
+{
+	struct frontend_stats *stats = bpf_map_lookup_elem(&frontend_stats, &index);
+
+	if (!stats)
+		return;
+	if (is_reject)
+		stats->rejects++;
+	else
+		stats->flows++;
+}
+
+#endif

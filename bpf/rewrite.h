@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Applies a flow's tuple to a packet, checksums included. */
+#ifndef KUBE_SHUNT_REWRITE_H
+#define KUBE_SHUNT_REWRITE_H
+
+#include "csum.h"
+#include "packet.h"
+#include "verdict.h"
+
+static __always_inline bool write_ipv4(void *data, void *data_end, const struct packet *packet,
+				       const struct flow *flow)
+{
+	struct iphdr *iph = data + (packet->l3 & OFFSET_MASK);
+
+	if ((void *)(iph + 1) > data_end)
+		return false;
+	iph->saddr = flow->saddr.word[3];
+	iph->daddr = flow->daddr.word[3];
+	iph->check = csum_apply(iph->check, flow->address_delta);
+	return true;
+}
+
+static __always_inline bool write_ipv6(void *data, void *data_end, const struct packet *packet,
+				       const struct flow *flow)
+{
+	struct ipv6hdr *ip6h = data + (packet->l3 & OFFSET_MASK);
+
+	if ((void *)(ip6h + 1) > data_end)
+		return false;
+	__builtin_memcpy(&ip6h->saddr, &flow->saddr, sizeof(struct addr));
+	__builtin_memcpy(&ip6h->daddr, &flow->daddr, sizeof(struct addr));
+	return true;
+}
+
+static __always_inline bool write_ports(void *data, void *data_end, const struct packet *packet,
+					const struct flow *flow)
+{
+	__be16 *ports = data + (packet->l4 & OFFSET_MASK);
+
+	if ((void *)(ports + 2) > data_end)
+		return false;
+	ports[0] = flow->sport;
+	ports[1] = flow->dport;
+	return true;
+}
+
+/*
+ * The transport checksum covers addresses through the pseudo-header and ports
+ * directly. With CHECKSUM_PARTIAL only the first part may be applied, which is
+ * what the two separate calls achieve. For CHECKSUM_COMPLETE over IPv6 the
+ * kernel also changes its sum of the packet, although the address bytes and the
+ * checksum cancel out there: bpf_csum_update takes that back.
+ */
+static __always_inline bool fix_transport_checksum(struct __sk_buff *skb,
+						   const struct packet *packet,
+						   __u16 address_delta, __u16 port_delta)
+{
+	__u32 at = packet->l4;
+	__u64 flags = 0;
+
+	if (is_tcp(packet)) {
+		at += offsetof(struct tcphdr, check);
+	} else {
+		at += offsetof(struct udphdr, check);
+		flags = BPF_F_MARK_MANGLED_0;
+	}
+	if (bpf_l4_csum_replace(skb, at, 0, address_delta, BPF_F_PSEUDO_HDR | flags))
+		return false;
+	if (port_delta && port_delta != 0xffff &&
+	    bpf_l4_csum_replace(skb, at, 0, port_delta, flags))
+		return false;
+	if (packet->is_ipv6)
+		bpf_csum_update(skb, address_delta);
+	return true;
+}
+
+/* Later fragments carry addresses only; their ports are in the first. */
+static __always_inline bool rewrite_packet(struct __sk_buff *skb, const struct packet *packet,
+					   const struct flow *flow)
+{
+	void *data = (void *)(long)skb->data;
+	void *data_end = (void *)(long)skb->data_end;
+	__u16 address_delta = flow->address_delta;
+	__u16 port_delta = flow->port_delta;
+
+	if (packet->is_ipv6) {
+		if (!write_ipv6(data, data_end, packet, flow))
+			return false;
+	} else if (!write_ipv4(data, data_end, packet, flow)) {
+		return false;
+	}
+	if (packet->fragment == FRAGMENT_LATER) {
+		if (packet->is_ipv6)
+			bpf_csum_update(skb, address_delta);
+		return true;
+	}
+	if (!write_ports(data, data_end, packet, flow))
+		return false;
+	return fix_transport_checksum(skb, packet, address_delta, port_delta);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which backend gets a new flow? A hash of the tuple, so that a repeated first
+ * packet makes the same choice even if its flow was evicted in between, scaled
+ * to the set without a modulo.
+ */
+#ifndef KUBE_SHUNT_SELECT_H
+#define KUBE_SHUNT_SELECT_H
+
+#include "config.h"
+#include "frontend.h"
+
+static __always_inline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
+{
+	const __u32 *word = (const __u32 *)tuple;
+	__u32 hash = hash_seed + attempt * 0x9e3779b9;
+
+	for (int i = 0; i < 10; i++) {
+		hash ^= word[i] * 0xcc9e2d51;
+		hash = (hash << 13) | (hash >> 19);
+		hash = hash * 5 + 0xe6546b64;
+	}
+	hash ^= hash >> 16;
+	hash *= 0x85ebca6b;
+	hash ^= hash >> 13;
+	hash *= 0xc2b2ae35;
+	hash ^= hash >> 16;
+	return hash;
+}
+
+static __always_inline bool is_backend_current(__u32 id, __u32 generation)
+{
+	struct backend_state *state = bpf_map_lookup_elem(&backend_states, &id);
+
+	return state && state->alive && state->generation == generation;
+}
+
+/*
+ * The chosen slot, or NULL. The extent may have been replaced since `set` was read
+ * (it stays unchanged for 2 s); a slot that names another frontend was reused
+ * after longer than that, and the caller reads the set again.
+ */
+static __always_inline const struct backend *
+select_backend(const struct backend_set *set, const struct flow_key *tuple, __u32 attempt)
+{
+	__u32 count = set->flags & FRONTEND_LOCAL_ONLY ? set->local : set->count;
+	__u32 slot = set->base + (__u32)(((__u64)hash_tuple(tuple, attempt) * count) >> 32);
+	const struct backend *backend = bpf_map_lookup_elem(&backends, &slot);
+
+	return backend && backend->frontend == set->frontend ? backend : NULL;
+}
+
+#endif

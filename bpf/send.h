@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where does a packet leave, when the host stack is not to decide? */
+#ifndef KUBE_SHUNT_SEND_H
+#define KUBE_SHUNT_SEND_H
+
+#include "config.h"
+#include "flow.h"
+#include "maps.h"
+#include "packet.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* Out of the device the packet came from; on Ethernet to the station that sent it. */
+static __always_inline int send_back(struct __sk_buff *skb)
+{
+	if (l2_len) {
+		__u8 macs[2 * ETH_ALEN];
+		__u8 swapped[2 * ETH_ALEN];
+
+		if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+			return -1;
+		__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
+		__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
+		if (bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0))
+			return -1;
+	}
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+static __always_inline void fill_nexthop(const struct flow *flow, bool is_ipv6,
+					 struct bpf_redir_neigh *nexthop)
+{
+	if (is_ipv6) {
+		nexthop->nh_family = AF_INET6;
+		__builtin_memcpy(nexthop->ipv6_nh, &flow->daddr, sizeof(struct addr));
+	} else {
+		nexthop->nh_family = AF_INET;
+		nexthop->ipv4_nh = flow->daddr.word[3];
+	}
+}
+
+/* Straight to a backend on the client's bridge; the kernel finds its MAC address. */
+static __always_inline int send_to_neighbour(struct __sk_buff *skb, const struct packet *packet,
+					     const struct flow *flow)
+{
+	__u32 ifindex = skb->ifindex;
+	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
+	struct bpf_redir_neigh nexthop = {};
+
+	if (!device)
+		return -1;
+	fill_nexthop(flow, packet->is_ipv6, &nexthop);
+	return bpf_redirect_neigh(device->master, &nexthop, sizeof(nexthop), 0);
+}
+
+/* The lookup puts the next hop in place of the destination. */
+static __always_inline bool is_gateway(const struct bpf_fib_lookup *route, bool is_ipv6,
+				       const struct flow *flow)
+{
+	struct addr hop = {};
+
+	if (is_ipv6)
+		__builtin_memcpy(&hop, route->ipv6_dst, sizeof(hop));
+	else
+		map_ipv4(&hop, route->ipv4_dst);
+	return !is_same_addr(&hop, &flow->daddr);
+}
+
+/*
+ * Client and backend on one bridge: replies are switched past the host stack, so
+ * forward packets must be too, or netfilter sees half a connection. Finds the
+ * backend's MAC address; left zero while the kernel does not know it. Repeated
+ * once a tick, because an address can move to another pod.
+ */
+__noinline int find_bridged_backend(struct __sk_buff *skb, const struct packet *packet,
+					   struct flow *flow)
+{
+	if (!packet || !flow)
+		return -1;
+	__u32 ifindex = skb->ifindex;
+	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
+	struct bpf_fib_lookup route = {};
+	long result;
+
+	flow->flags &= ~FLOW_BRIDGED;
+	if (!device || !device->master || flow->flags & FLOW_HAIRPIN)
+		return 0;
+	route.ifindex = device->master;
+	if (packet->is_ipv6) {
+		route.family = AF_INET6;
+		__builtin_memcpy(route.ipv6_src, &flow->saddr, sizeof(struct addr));
+		__builtin_memcpy(route.ipv6_dst, &flow->daddr, sizeof(struct addr));
+	} else {
+		route.family = AF_INET;
+		route.ipv4_src = flow->saddr.word[3];
+		route.ipv4_dst = flow->daddr.word[3];
+	}
+	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return 0;
+	/* On another subnet, or through a gateway: the reply is routed as well. */
+	if (route.ifindex != device->master || is_gateway(&route, packet->is_ipv6, flow))
+		return 0;
+	flow->flags |= FLOW_BRIDGED;
+	if (result == BPF_FIB_LKUP_RET_SUCCESS)
+		__builtin_memcpy(flow->dmac, route.dmac, ETH_ALEN);
+	else
+		__builtin_memset(flow->dmac, 0, ETH_ALEN);
+	return 0;
+}
+
+static __always_inline bool has_dmac(const struct flow *flow)
+{
+	return flow->dmac[0] | flow->dmac[1] | flow->dmac[2] | flow->dmac[3] | flow->dmac[4] |
+	       flow->dmac[5];
+}
+
+#endif
