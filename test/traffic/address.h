@@ -99,7 +99,7 @@ static inline bool same_address(const struct sockaddr_storage *a, const struct s
 
 static inline struct address any_address(int family, unsigned port)
 {
-	struct address a = { .sa.ss_family = family };
+	struct address a = {.sa.ss_family = family};
 
 	a.len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	set_port(&a, port);

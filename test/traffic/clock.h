@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define MS 1000000ull
+#define MS     1000000ull
 #define SECOND 1000000000ull
 
 static inline uint64_t now_ns(void)

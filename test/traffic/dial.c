@@ -56,7 +56,7 @@ static void report(const char *event)
 
 static void finish(struct flow *s)
 {
-	struct linger now = { .l_onoff = 1 };
+	struct linger now = {.l_onoff = 1};
 
 	flow_remove(s);
 	if (reset && !udp)
@@ -93,7 +93,8 @@ static void succeed(struct flow *s, const char *answer)
 	tally(&peers, peer, strcspn(peer, " "));
 	if (once && sscanf(answer, "%63s %63s %u %63s %u", name, peer_ip, &peer_port, local_ip,
 			   &local_port) == 5)
-		printf("{\"ok\":true,\"name\":\"%s\",\"peer\":\"%s\",\"peerPort\":%u,\"local\":\"%s\","
+		printf("{\"ok\":true,\"name\":\"%s\",\"peer\":\"%s\",\"peerPort\":%u,\"local\":\"%"
+		       "s\","
 		       "\"localPort\":%u,\"ms\":%.3f}\n",
 		       name, peer_ip, peer_port, local_ip, local_port, (now - s->sent_at) / 1e6);
 	finish(s);
@@ -135,7 +136,7 @@ static void send_request(struct flow *s)
 static void dial(void)
 {
 	struct flow *s = &slots[dialled % SLOTS];
-	struct epoll_event ev = { .events = EPOLLOUT, .data.ptr = s };
+	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = s};
 
 	s->sequence = dialled++;
 	s->have = 0;
@@ -154,7 +155,7 @@ static void dial(void)
 
 static void connected(struct flow *s)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
 	socklen_t len = sizeof(int);
 	int error = 0;
 
@@ -253,7 +254,7 @@ static void run(void)
 
 static void open_shared_socket(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 
 	shared_fd = open_socket();
 	if (shared_fd < 0)
@@ -265,7 +266,7 @@ static void open_shared_socket(void)
 
 int main(int argc, char **argv)
 {
-	struct rlimit files = { SLOTS + 64, SLOTS + 64 };
+	struct rlimit files = {SLOTS + 64, SLOTS + 64};
 
 	parse_options(argc, argv);
 	setrlimit(RLIMIT_NOFILE, &files);

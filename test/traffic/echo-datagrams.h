@@ -61,8 +61,8 @@ static void serve_datagrams(int fd, unsigned port)
 	struct sockaddr_storage peer, local;
 
 	for (;;) {
-		struct iovec iov = { in, sizeof(in) - 1 };
-		struct msghdr msg = { &peer, sizeof(peer), &iov, 1, control, sizeof(control), 0 };
+		struct iovec iov = {in, sizeof(in) - 1};
+		struct msghdr msg = {&peer, sizeof(peer), &iov, 1, control, sizeof(control), 0};
 		ssize_t n = recvmsg(fd, &msg, 0);
 		uint64_t more;
 		int len;
@@ -83,7 +83,7 @@ static void serve_datagrams(int fd, unsigned port)
 		memset(out + len, 'x', more);
 		len += more;
 		out[len++] = '\n';
-		iov = (struct iovec){ out, len };
+		iov = (struct iovec){out, len};
 		sendmsg(fd, &msg, MSG_NOSIGNAL);
 	}
 }

@@ -19,7 +19,7 @@
 #include "address.h"
 #include "echo-datagrams.h"
 
-#define MAX_FDS 65536
+#define MAX_FDS	   65536
 #define FILLER_MAX 65536
 
 enum kind { FREE = 0, LISTENER, DATAGRAMS, CONNECTION };
@@ -42,7 +42,7 @@ static int epfd;
 
 static void watch(int fd, enum kind kind, unsigned port)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
 	if (fd >= MAX_FDS) {
 		close(fd);
@@ -110,7 +110,7 @@ static void accept_all(int listener)
 static bool send_filler(int fd)
 {
 	struct socket *s = &sockets[fd];
-	struct epoll_event ev = { .events = EPOLLOUT, .data.fd = fd };
+	struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd};
 
 	while (s->filler > 0) {
 		size_t part = s->filler > FILLER_MAX ? FILLER_MAX : s->filler;
@@ -140,7 +140,7 @@ static bool send_filler(int fd)
 static bool answer(int fd)
 {
 	struct socket *s = &sockets[fd];
-	struct linger now = { .l_onoff = 1 };
+	struct linger now = {.l_onoff = 1};
 	char line[sizeof(s->prefix) + REQUEST_MAX + 1];
 	int n;
 
@@ -172,7 +172,7 @@ static void serve_connection(int fd)
 	struct socket *s = &sockets[fd];
 	char in[65536];
 	ssize_t n = recv(fd, in, sizeof(in), 0);
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
 	if (n <= 0) {
 		if (n == 0 || errno != EAGAIN)
@@ -194,7 +194,7 @@ static void serve_connection(int fd)
 
 static void resume_connection(int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
 	if (send_filler(fd) && !sockets[fd].filler)
 		epoll_ctl(epfd, EPOLL_CTL_MOD, fd, &ev);
@@ -224,25 +224,33 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "name", 1, 0, 'n' },
-						 { "ports", 1, 0, 'p' },
-						 { "tcp-only", 0, 0, 't' },
-						 { "udp-only", 0, 0, 'u' },
-						 { "close", 0, 0, 'c' },
-						 {} };
-	struct rlimit files = { MAX_FDS, MAX_FDS };
+	static const struct option options[] = {{"name", 1, 0, 'n'},	 {"ports", 1, 0, 'p'},
+						{"tcp-only", 0, 0, 't'}, {"udp-only", 0, 0, 'u'},
+						{"close", 0, 0, 'c'},	 {}};
+	struct rlimit files = {MAX_FDS, MAX_FDS};
 	bool tcp = true, udp = true;
 	char *ports = NULL;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'n': name = optarg; break;
-		case 'p': ports = optarg; break;
-		case 't': udp = false; break;
-		case 'u': tcp = false; break;
-		case 'c': close_always = true; break;
-		default: return 2;
+		case 'n':
+			name = optarg;
+			break;
+		case 'p':
+			ports = optarg;
+			break;
+		case 't':
+			udp = false;
+			break;
+		case 'u':
+			tcp = false;
+			break;
+		case 'c':
+			close_always = true;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!ports || strlen(name) > 63) {

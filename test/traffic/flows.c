@@ -105,7 +105,7 @@ static void send_ping(struct flow *f, uint64_t now)
 static void start(struct flow *f, uint64_t now)
 {
 	int one = 1;
-	struct epoll_event ev = { .events = EPOLLOUT, .data.ptr = f };
+	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = f};
 
 	f->fd = socket(target.sa.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
 	if (f->fd < 0)
@@ -122,7 +122,7 @@ static void start(struct flow *f, uint64_t now)
 
 static void connected(struct flow *f)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = f };
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = f};
 	socklen_t len = sizeof(int);
 	int error = 0;
 
@@ -148,7 +148,8 @@ static void got_answer(struct flow *f)
 	record(&gaps, now - f->sent_at);
 	f->sent_at = 0;
 	flow_append(&idle, f, now + interval);
-	if (f->backend >= 0 && !strncmp(backends.entry[f->backend].name, f->answer, space - f->answer))
+	if (f->backend >= 0 &&
+	    !strncmp(backends.entry[f->backend].name, f->answer, space - f->answer))
 		return;
 	backend = tally(&backends, f->answer, space - f->answer);
 	if (f->backend >= 0) {
@@ -239,7 +240,7 @@ static void run(void)
 
 static void create_flows(void)
 {
-	struct rlimit files = { count + 64, count + 64 };
+	struct rlimit files = {count + 64, count + 64};
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	flows = calloc(count, sizeof(*flows));
@@ -253,19 +254,29 @@ static void create_flows(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "target", 1, 0, 't' },     { "count", 1, 0, 'n' }, { "interval-ms", 1, 0, 'i' },
-		{ "timeout-ms", 1, 0, 'o' }, { "udp", 0, 0, 'u' },   {}
-	};
+		{"target", 1, 0, 't'},	   {"count", 1, 0, 'n'}, {"interval-ms", 1, 0, 'i'},
+		{"timeout-ms", 1, 0, 'o'}, {"udp", 0, 0, 'u'},	 {}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 't': target = parse_address(optarg); break;
-		case 'n': count = strtoul(optarg, NULL, 10); break;
-		case 'i': interval = strtoull(optarg, NULL, 10) * MS; break;
-		case 'o': timeout = strtoull(optarg, NULL, 10) * MS; break;
-		case 'u': udp = true; break;
-		default: return 2;
+		case 't':
+			target = parse_address(optarg);
+			break;
+		case 'n':
+			count = strtoul(optarg, NULL, 10);
+			break;
+		case 'i':
+			interval = strtoull(optarg, NULL, 10) * MS;
+			break;
+		case 'o':
+			timeout = strtoull(optarg, NULL, 10) * MS;
+			break;
+		case 'u':
+			udp = true;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!target.len || !count) {

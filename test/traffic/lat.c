@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "histogram.h"
 
-#define TARGETS_MAX 16
+#define TARGETS_MAX    16
 #define SIZE_MAX_BYTES 60000
 
 struct target {
@@ -38,7 +38,7 @@ static size_t size = 8;
 static int open_socket(const struct target *t)
 {
 	int fd = socket(t->address.sa.ss_family, udp ? SOCK_DGRAM : SOCK_STREAM, 0), one = 1;
-	struct timeval patience = { .tv_sec = 2 };
+	struct timeval patience = {.tv_sec = 2};
 
 	if (fd < 0)
 		return -1;
@@ -70,7 +70,7 @@ static bool ask(int fd)
 
 static void close_socket(int fd)
 {
-	struct linger now = { .l_onoff = 1 };
+	struct linger now = {.l_onoff = 1};
 
 	if (fd < 0)
 		return;
@@ -133,27 +133,44 @@ static void add_target(char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "mode", 1, 0, 'm' },	  { "target", 1, 0, 't' }, { "count", 1, 0, 'n' },
-		{ "seconds", 1, 0, 's' }, { "warmup", 1, 0, 'w' }, { "size", 1, 0, 'z' },
-		{ "udp", 0, 0, 'u' },	  { "reset", 0, 0, 'x' },  { "family", 1, 0, 'f' },
-		{}
-	};
+	static const struct option options[] = {{"mode", 1, 0, 'm'},   {"target", 1, 0, 't'},
+						{"count", 1, 0, 'n'},  {"seconds", 1, 0, 's'},
+						{"warmup", 1, 0, 'w'}, {"size", 1, 0, 'z'},
+						{"udp", 0, 0, 'u'},    {"reset", 0, 0, 'x'},
+						{"family", 1, 0, 'f'}, {}};
 	const char *mode = "";
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'm': mode = optarg; break;
-		case 't': add_target(optarg); break;
-		case 'n': count = strtoull(optarg, NULL, 10); break;
-		case 's': run_time = strtod(optarg, NULL) * SECOND; break;
-		case 'w': warmup = strtoull(optarg, NULL, 10); break;
-		case 'z': size = strtoull(optarg, NULL, 10); break;
-		case 'u': udp = true; break;
-		case 'x': reset = true; break;
-		case 'f': break; /* the address says it */
-		default: exit(2);
+		case 'm':
+			mode = optarg;
+			break;
+		case 't':
+			add_target(optarg);
+			break;
+		case 'n':
+			count = strtoull(optarg, NULL, 10);
+			break;
+		case 's':
+			run_time = strtod(optarg, NULL) * SECOND;
+			break;
+		case 'w':
+			warmup = strtoull(optarg, NULL, 10);
+			break;
+		case 'z':
+			size = strtoull(optarg, NULL, 10);
+			break;
+		case 'u':
+			udp = true;
+			break;
+		case 'x':
+			reset = true;
+			break;
+		case 'f':
+			break; /* the address says it */
+		default:
+			exit(2);
 		}
 	}
 	crr = !strcmp(mode, "crr");

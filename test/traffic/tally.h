@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TALLY_NAMES 1024
+#define TALLY_NAMES    1024
 #define TALLY_NAME_LEN 64
 
 struct tally {
