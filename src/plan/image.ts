@@ -1,4 +1,10 @@
-import type { Family, FrontendKind, Protocol, ServiceName, ServicePortName } from '../model/types.ts'
+import type {
+  Family,
+  FrontendKind,
+  Protocol,
+  ServiceName,
+  ServicePortName,
+} from '../model/types.ts'
 
 /** The index of a key that says "a VIP of ours, unused port". */
 export const UNUSED_PORT = 0xffffffff
@@ -80,16 +86,33 @@ export interface Limits {
   readonly ids: number
 }
 
-/** One write to a map; `service` names what it is for in errors. */
+/** One write to a map. Each may be repeated. */
 export type MapOp =
-  | { readonly kind: 'state'; readonly id: number; readonly generation: number; readonly alive: boolean }
-  | { readonly kind: 'slots'; readonly index: number; readonly base: number; readonly slots: readonly Slot[] }
-  | { readonly kind: 'name'; readonly index: number; readonly frontend: FrontendKind; readonly text: string }
+  | {
+      readonly kind: 'state'
+      readonly id: number
+      readonly generation: number
+      readonly alive: boolean
+    }
+  | {
+      readonly kind: 'slots'
+      readonly index: number
+      readonly base: number
+      readonly slots: readonly Slot[]
+    }
+  | {
+      readonly kind: 'name'
+      readonly index: number
+      readonly frontend: FrontendKind
+      readonly text: string
+    }
   | { readonly kind: 'unname'; readonly index: number }
   | { readonly kind: 'unstat'; readonly index: number }
   | { readonly kind: 'word'; readonly index: number; readonly word: Word; readonly text: string }
   | { readonly kind: 'key'; readonly key: FrontendKey; readonly index: number }
   | { readonly kind: 'unkey'; readonly key: FrontendKey }
+  /** A key that cannot be read, in hexadecimal. */
+  | { readonly kind: 'unkey-bytes'; readonly bytes: string }
 
 /** The text of a key, unique among keys. */
 export function keyText(key: FrontendKey): string {

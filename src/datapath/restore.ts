@@ -1,0 +1,47 @@
+import type { Limits } from '../plan/image.ts'
+import { restoreState, type MapDump, type StoredKey } from '../plan/restore.ts'
+import type { PlanState } from '../plan/state.ts'
+import { backend, frontendKey, frontendName, frontendRef, mixKey } from './abi.ts'
+import { decodeKey, decodeName, decodeSlot, decodeState, decodeWord } from './encode.ts'
+
+/** The bytes of all maps that the control plane writes. */
+export interface RawDump {
+  readonly limits: Limits
+  /** Entries of `frontends`. */
+  readonly keys: readonly (readonly [key: Buffer, value: Buffer])[]
+  /** Two words for each entry of `frontend_words`. */
+  readonly words: BigUint64Array
+  readonly names: Buffer
+  readonly slots: Buffer
+  /** One word for each entry of `backend_states`. */
+  readonly states: BigUint64Array
+}
+
+/** The state that the maps describe. */
+export function restore(raw: RawDump): PlanState {
+  return restoreState(decodeDump(raw))
+}
+
+/** The maps' bytes as values, decoded on demand. */
+export function decodeDump(raw: RawDump): MapDump {
+  const keys: StoredKey[] = []
+  const strangeKeys: string[] = []
+  for (const [bytes, value] of raw.keys) {
+    const key = bytes.length === frontendKey.size ? decodeKey(bytes) : undefined
+    if (key === undefined) {
+      strangeKeys.push(bytes.toString('hex'))
+      continue
+    }
+    const { index, echo } = frontendRef.parse(value)
+    keys.push({ key, index, isSound: echo === mixKey(bytes) })
+  }
+  return {
+    limits: raw.limits,
+    keys,
+    strangeKeys,
+    word: (index) => decodeWord(raw.words[2 * index]!, raw.words[2 * index + 1]!),
+    name: (index) => decodeName(raw.names, index * frontendName.size),
+    slot: (position) => decodeSlot(raw.slots, position * backend.size),
+    state: (id) => decodeState(raw.states[id]!),
+  }
+}

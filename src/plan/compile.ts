@@ -1,0 +1,235 @@
+import {
+  frontendText,
+  type Backend,
+  type Frontend,
+  type ResolvedService,
+  type ServiceName,
+} from '../model/types.ts'
+import {
+  groupOf,
+  groupsOf,
+  keptSlots,
+  returnUnusedIds,
+  trackBackends,
+  type Group,
+} from './backends.ts'
+import { winnerOf } from './claims.ts'
+import { takeExtent } from './extent-pool.ts'
+import {
+  keyText,
+  vipKey,
+  type FrontendImage,
+  type FrontendKey,
+  type ServiceImage,
+  type TrackedBackend,
+} from './image.ts'
+import { takeNumber } from './number-pool.ts'
+import type { PlanRefusal, PlanState, RefusalReason } from './state.ts'
+
+/** The most slots that a frontend word can count. */
+const maxBackends = 0xffff
+
+/** The way to the API server: its last endpoints are kept, or nobody could ever bring new ones. */
+const apiServer = 'default/kubernetes' as ServiceName
+
+export interface Compiled {
+  readonly image: ServiceImage
+  readonly refusals: readonly PlanRefusal[]
+}
+
+/**
+ * What the maps should hold for a Service. Numbers and slots are taken from the state's pools;
+ * whatever is equal to what is there keeps its place. Where there is no room a frontend keeps
+ * what it had.
+ */
+export function compileService(
+  state: PlanState,
+  resolved: ResolvedService,
+  have: ServiceImage | undefined,
+): Compiled {
+  const groups = groupsOf(have)
+  const frontends: FrontendImage[] = []
+  const refusals: PlanRefusal[] = []
+  const seen = new Set<string>()
+  let newKeys = 0
+  for (const frontend of resolved.frontends) {
+    const had = have?.frontends.find((other) => isSame(other, frontend))
+    const refuse = (reason: RefusalReason, detail: string): undefined => {
+      const { service, servicePort, kind } = frontend
+      refusals.push({ service, servicePort, kind, reason, detail })
+    }
+    const group = groupOf(groups, frontend)
+    const keys = wonKeys(state, frontend, seen, refuse)
+    const room = state.limits.keys - state.keys.size - state.garbage.strangeKeys.length - newKeys
+    const compiler: Compiler = { state, frontend, had, group, refuse }
+    const image = compileFrontend(compiler, keys, room)
+    if (image === undefined) continue
+    newKeys += missingKeys(state, frontend, image.keys)
+    frontends.push(image)
+  }
+  const image = { service: resolved.name, frontends }
+  if (refusals.length > 0) returnUnusedIds(state, groups, [have, image])
+  return { image, refusals }
+}
+
+interface Compiler {
+  readonly state: PlanState
+  readonly frontend: Frontend
+  readonly had: FrontendImage | undefined
+  readonly group: Group
+  readonly refuse: (reason: RefusalReason, detail: string) => undefined
+}
+
+function isSame(image: FrontendImage, frontend: Frontend): boolean {
+  return (
+    image.servicePort === frontend.servicePort &&
+    image.kind === frontend.kind &&
+    image.family === frontend.family
+  )
+}
+
+/** The keys that no older Service and no earlier frontend of this Service has. */
+function wonKeys(
+  state: PlanState,
+  frontend: Frontend,
+  seen: Set<string>,
+  refuse: Compiler['refuse'],
+): FrontendKey[] {
+  const keys: FrontendKey[] = []
+  for (const { address, port } of frontend.addresses) {
+    const key: FrontendKey = { address, port, protocol: frontend.protocol }
+    const text = keyText(key)
+    const winner = winnerOf(state.claims, text)
+    if (winner !== undefined && winner !== frontend.service) {
+      refuse('taken', `${text} belongs to the older Service ${winner}`)
+    } else if (!seen.has(text)) {
+      seen.add(text)
+      keys.push(key)
+    }
+  }
+  return keys
+}
+
+function missingKeys(
+  state: PlanState,
+  frontend: Pick<Frontend, 'ownsAddresses'>,
+  keys: readonly FrontendKey[],
+): number {
+  let missing = keys.filter((key) => !state.keys.has(keyText(key))).length
+  if (frontend.ownsAddresses) {
+    const addresses = new Set(keys.map((key) => key.address))
+    for (const address of addresses) if (!state.keys.has(keyText(vipKey(address)))) missing++
+  }
+  return missing
+}
+
+function compileFrontend(
+  compiler: Compiler,
+  won: readonly FrontendKey[],
+  room: number,
+): FrontendImage | undefined {
+  const { state, frontend, had, refuse } = compiler
+  let keys = won
+  if (missingKeys(state, frontend, won) > room) {
+    refuse('frontends-full', `the frontends map holds ${state.limits.keys} entries`)
+    const kept = new Set(had?.keys.map(keyText))
+    keys = won.filter((key) => kept.has(keyText(key)))
+  }
+  if (keys.length === 0) return undefined
+  if (had !== undefined) return compileSet(compiler, had.index, keys)
+  const index = takeNumber(state.indexes)
+  if (index === undefined) {
+    return refuse('frontends-full', `there are ${state.limits.indexes} frontend words`)
+  }
+  const image = compileSet(compiler, index, keys)
+  if (image === undefined) state.indexes.free.push(index)
+  return image
+}
+
+/** The frontend with the backend set it wants, or with the one it had, or not at all. */
+function compileSet(
+  compiler: Compiler,
+  index: number,
+  keys: readonly FrontendKey[],
+): FrontendImage | undefined {
+  const { state, had, group, refuse } = compiler
+  const wanted = wantedSet(compiler)
+  if (wanted === undefined) return had && { ...fixedPart(compiler, index, keys), ...setOf(had) }
+  const kept = (): FrontendImage | undefined =>
+    had && {
+      ...fixedPart(compiler, index, keys),
+      ...setOf(had),
+      slots: keptSlots(had, group, [...wanted.set, ...wanted.spares]),
+    }
+  const slots = trackBackends(state, group, [...wanted.set, ...wanted.spares])
+  if (slots === undefined) {
+    refuse('backend-ids-full', `there are ${state.limits.ids} backend ids`)
+    return kept()
+  }
+  const count = wanted.set.length
+  const local = wanted.set.filter((backend) => backend.local).length
+  if (had !== undefined && isSameSet(had, slots, count)) {
+    return { ...fixedPart(compiler, index, keys), ...setOf(had), slots: inOrderOf(had, slots) }
+  }
+  const extent = takeExtent(state.extents, slots.length)
+  if (extent === undefined) {
+    refuse('backends-full', `no ${slots.length} adjacent slots of ${state.limits.slots} are free`)
+    return kept()
+  }
+  return { ...fixedPart(compiler, index, keys), extent, slots, count, local }
+}
+
+/** undefined: leave the set as it is. */
+function wantedSet(
+  compiler: Compiler,
+): { readonly set: readonly Backend[]; readonly spares: readonly Backend[] } | undefined {
+  const { frontend, had, refuse } = compiler
+  const { backends, spares } = frontend
+  if (frontend.service === apiServer && backends.length === 0 && had !== undefined) return undefined
+  if (backends.length <= maxBackends) return { set: backends, spares }
+  refuse('too-many-backends', `${backends.length}; only ${maxBackends} are used`)
+  return { set: backends.slice(0, maxBackends), spares: [] }
+}
+
+function setOf(image: FrontendImage): Pick<FrontendImage, 'extent' | 'slots' | 'count' | 'local'> {
+  return { extent: image.extent, slots: image.slots, count: image.count, local: image.local }
+}
+
+function fixedPart(
+  { state, frontend }: Compiler,
+  index: number,
+  keys: readonly FrontendKey[],
+): Omit<FrontendImage, 'extent' | 'slots' | 'count' | 'local'> {
+  return {
+    index,
+    servicePort: frontend.servicePort,
+    kind: frontend.kind,
+    family: frontend.family,
+    protocol: frontend.protocol,
+    text: frontendText(frontend.service, frontend.portName),
+    keys,
+    ownsAddresses: frontend.ownsAddresses,
+    generation: state.wordGenerations[index]!,
+    localOnly: frontend.localOnly,
+    affinitySeconds: frontend.affinitySeconds,
+  }
+}
+
+/** Whether the slots hold the same set, whatever their order. */
+function isSameSet(had: FrontendImage, slots: readonly TrackedBackend[], count: number): boolean {
+  if (had.slots.length !== slots.length || had.count !== count) return false
+  const usable = new Map(had.slots.map((slot, at) => [slot.id, at < had.count]))
+  const places = new Map(had.slots.map((slot) => [slot.id, slot.local]))
+  return slots.every(
+    (slot, at) => usable.get(slot.id) === at < count && places.get(slot.id) === slot.local,
+  )
+}
+
+function inOrderOf(
+  had: FrontendImage,
+  slots: readonly TrackedBackend[],
+): readonly TrackedBackend[] {
+  const byId = new Map(slots.map((slot) => [slot.id, slot]))
+  const ordered = had.slots.map((slot) => byId.get(slot.id)!)
+  return ordered.every((slot, at) => slot === had.slots[at]) ? had.slots : ordered
+}

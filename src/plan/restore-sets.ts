@@ -1,0 +1,92 @@
+import { familyOf } from '../model/address.ts'
+import type { FrontendImage, TrackedBackend } from './image.ts'
+import type { MapDump } from './restore.ts'
+
+/** Frontends whose slots could be read, and those whose slots contradict. */
+export interface RestoredSets {
+  readonly sound: readonly FrontendImage[]
+  readonly refused: readonly FrontendImage[]
+}
+
+/** Reads the slots of restored frontends. Spares lie behind the set, where no word counts them. */
+export function readSets(dump: MapDump, candidates: readonly FrontendImage[]): RestoredSets {
+  const inOrder = [...candidates].sort((a, b) => a.extent.base - b.extent.base)
+  const owners = new Map<number, string>()
+  const sound: FrontendImage[] = []
+  const refused: FrontendImage[] = []
+  let end = 0
+  for (const image of inOrder) {
+    const slots =
+      image.count > 0 && image.extent.base < end ? undefined : readSet(dump, image, owners)
+    if (slots === undefined) {
+      refused.push(image)
+      continue
+    }
+    sound.push({ ...image, slots })
+    end = Math.max(end, image.extent.base + image.count)
+  }
+  return { sound: withSpares(dump, sound, owners), refused }
+}
+
+function readSet(
+  dump: MapDump,
+  image: FrontendImage,
+  owners: Map<number, string>,
+): TrackedBackend[] | undefined {
+  const slots: TrackedBackend[] = []
+  const ids = new Set<number>()
+  for (let at = 0; at < image.count; at++) {
+    const slot = readSlot(dump, image, image.extent.base + at, owners)
+    if (slot === undefined || ids.has(slot.id) || slot.local !== at < image.local) return undefined
+    ids.add(slot.id)
+    slots.push(slot)
+  }
+  for (const slot of slots) owners.set(slot.id, ownerText(image, slot))
+  return slots
+}
+
+function withSpares(
+  dump: MapDump,
+  images: readonly FrontendImage[],
+  owners: Map<number, string>,
+): FrontendImage[] {
+  const starts = images.filter((image) => image.count > 0).map((image) => image.extent.base)
+  let next = 0
+  return images.map((image) => {
+    const slots = [...image.slots]
+    const ids = new Set(slots.map((slot) => slot.id))
+    let at = image.extent.base + image.count
+    while (next < starts.length && starts[next]! < at) next++
+    const end = starts[next] ?? dump.limits.slots
+    for (; at < end; at++) {
+      const slot = readSlot(dump, image, at, owners)
+      if (slot?.alive !== true || ids.has(slot.id)) break
+      owners.set(slot.id, ownerText(image, slot))
+      ids.add(slot.id)
+      slots.push(slot)
+    }
+    const extent =
+      slots.length === 0 ? { base: 0, size: 0 } : { ...image.extent, size: slots.length }
+    return { ...image, slots, extent }
+  })
+}
+
+/** The backend in a slot, or undefined when the slot is stale or belongs to something else. */
+function readSlot(
+  dump: MapDump,
+  image: FrontendImage,
+  position: number,
+  owners: ReadonlyMap<number, string>,
+): TrackedBackend | undefined {
+  const { index, id, generation, address, port, local } = dump.slot(position)
+  if (index !== image.index || id < 1 || id >= dump.limits.ids) return undefined
+  const state = dump.state(id)
+  if (state.generation !== generation || familyOf(address) !== image.family) return undefined
+  const slot = { id, generation, address, port, local, alive: state.alive }
+  const owner = owners.get(id)
+  return owner === undefined || owner === ownerText(image, slot) ? slot : undefined
+}
+
+function ownerText(image: FrontendImage, slot: TrackedBackend): string {
+  return `${image.servicePort} ${image.family} ${slot.address} ${slot.port}`
+}
