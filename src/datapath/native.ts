@@ -15,10 +15,10 @@ export interface PinMismatch {
   readonly wanted: number
 }
 
-const errnoMissing = -2
-
 /** A variable's new value: its bytes, or a number stored in host order at the variable's size. */
 export type GlobalValue = Uint8Array | number | bigint | boolean
+
+const errnoMissing = -2
 
 /** Opens a compiled object (a path, or its bytes); nothing reaches the kernel before load(). */
 export function openObject(source: string | Uint8Array, name?: string): BpfObject {
