@@ -41,6 +41,7 @@ export interface Running {
   /** Everything it wrote so far. */
   stdout(): string
   stderr(): string
+  hasEnded(): boolean
   /** Settles when the process has ended and its output is read; never rejects. */
   readonly exited: Promise<Output>
   /** Calls back for each line of standard output, earlier lines included. */

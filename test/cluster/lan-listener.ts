@@ -1,0 +1,10 @@
+/**
+ * Runs inside the LAN's namespace: opens a listening socket there and hands it to its parent,
+ * whose own network need not be connected to the LAN at all.
+ */
+import { createServer } from 'node:net'
+
+const server = createServer()
+server.listen({ host: process.argv[2], port: Number(process.argv[3]) }, () => {
+  process.send!('listening', server, undefined, () => process.disconnect())
+})

@@ -1,0 +1,86 @@
+import { mkdirSync } from 'node:fs'
+import { runProcess } from './process.ts'
+import { netnsPath } from './place.ts'
+
+/** What to do inside one namespace, in this order. */
+export interface Inside {
+  /** `path=value` below /proc/sys/net, before any device but lo exists. */
+  readonly settings?: readonly string[]
+  /** Lines of `ip -batch`. */
+  readonly ip?: readonly string[]
+  /** Lines of `bridge -batch`. */
+  readonly bridge?: readonly string[]
+  /** As `settings`, once the devices exist. */
+  readonly deviceSettings?: readonly string[]
+  /** A ruleset for nft. */
+  readonly nft?: string
+  /** Devices that must not offload checksums. */
+  readonly checksumDevices?: readonly string[]
+}
+
+/** Namespaces to make and how to wire them; devices are born inside their namespaces. */
+export interface Wiring {
+  readonly namespaces: readonly string[]
+  /** Lines of `ip -batch` that make devices: `link add X netns A type veth peer name Y netns B`. */
+  readonly links: readonly string[]
+  readonly inside: readonly (readonly [netns: string, todo: Inside])[]
+}
+
+/** All wirings as one. */
+export function joinWirings(...wirings: readonly Wiring[]): Wiring {
+  return {
+    namespaces: wirings.flatMap(({ namespaces }) => namespaces),
+    links: wirings.flatMap(({ links }) => links),
+    inside: wirings.flatMap(({ inside }) => inside),
+  }
+}
+
+/** Makes it so, with four processes and a small one per namespace. */
+export async function wireUp(wiring: Wiring): Promise<void> {
+  mkdirSync('/run/netns', { recursive: true })
+  await batch(wiring.namespaces.map((name) => `netns add ${name}`))
+  await shell(wiring.inside.flatMap(([netns, { settings }]) => within(netns, writes(settings))))
+  await batch(wiring.links)
+  await shell(wiring.inside.flatMap(([netns, todo]) => within(netns, commands(todo))))
+}
+
+/** Runs lines of `ip -batch` inside one namespace. */
+export async function runInside(netns: string, todo: Inside): Promise<void> {
+  await shell(within(netns, commands(todo)))
+}
+
+async function batch(lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return
+  await runProcess(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` })
+}
+
+async function shell(lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return
+  await runProcess(['sh', '-e'], { input: `${lines.join('\n')}\n`, timeoutMs: 60_000 })
+}
+
+function within(netns: string, lines: readonly string[]): string[] {
+  if (lines.length === 0) return []
+  return [`nsenter --net=${netnsPath(netns)} -- sh -e <<'INSIDE'`, ...lines, 'INSIDE']
+}
+
+function commands(todo: Inside): string[] {
+  return [
+    ...fed('ip -batch -', todo.ip),
+    ...fed('bridge -batch -', todo.bridge),
+    ...writes(todo.deviceSettings),
+    ...fed('nft -f -', todo.nft === undefined ? [] : [todo.nft]),
+    ...(todo.checksumDevices ?? []).map((device) => `ethtool -K ${device} tx off > /dev/null`),
+  ]
+}
+
+function fed(command: string, lines: readonly string[] = []): string[] {
+  return lines.length === 0 ? [] : [`${command} <<'LINES'`, ...lines, 'LINES']
+}
+
+function writes(settings: readonly string[] = []): string[] {
+  return settings.map((setting) => {
+    const [path, value] = setting.split('=')
+    return `echo ${value!} > /proc/sys/net/${path!}`
+  })
+}
