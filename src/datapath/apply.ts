@@ -1,5 +1,5 @@
 import { ShuntError, messageOf } from '../errors.ts'
-import { keyText, type Limits, type MapOp } from '../plan/image.ts'
+import type { Limits, MapOp } from '../plan/image.ts'
 import { backend, frontendKey, frontendName, frontendRef } from './abi.ts'
 import { encodeCommit, encodeKey, encodeMeta, encodeName, encodeRef, encodeSlot } from './encode.ts'
 
@@ -77,9 +77,9 @@ export function describe(op: MapOp): string {
     case 'word':
       return `write frontend_words[${op.index}] (${op.text})`
     case 'key':
-      return `write frontends[${keyText(op.key)}]`
+      return `write frontends[${op.key.text}]`
     case 'unkey':
-      return `delete frontends[${keyText(op.key)}]`
+      return `delete frontends[${op.key.text}]`
     case 'unkey-bytes':
       return `delete frontends[0x${op.bytes}]`
   }

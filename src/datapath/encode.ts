@@ -1,5 +1,11 @@
-import type { FrontendKind, Protocol } from '../model/types.ts'
-import { vipKey, type FrontendKey, type Slot, type Word } from '../plan/image.ts'
+import {
+  frontendKey as keyOf,
+  vipKey,
+  type FrontendKey,
+  type FrontendKind,
+  type Protocol,
+} from '../model/types.ts'
+import type { Slot, Word } from '../plan/image.ts'
 import {
   backend,
   backendFlag,
@@ -47,7 +53,7 @@ export function decodeKey(buffer: Buffer, at = 0): FrontendKey | undefined {
   const { addr, port, proto } = frontendKey.parse(buffer, at)
   if (proto === 0) return port === 0 ? vipKey(addr) : undefined
   const protocol = protocolOf(proto)
-  return protocol === undefined || port === 0 ? undefined : { address: addr, port, protocol }
+  return protocol === undefined || port === 0 ? undefined : keyOf(addr, port, protocol)
 }
 
 /** Writes the value for a key that was encoded before. */

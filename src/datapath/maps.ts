@@ -63,7 +63,8 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
   }
 }
 
-function openMap(fd: number): RawMap {
+/** A plain map behind a descriptor that stays the caller's; never a per-CPU map. */
+export function openMap(fd: number): RawMap {
   const known = createMapRef(fd)
   const info: MapRef = { ...known, fd, close: () => undefined }
   known.close()

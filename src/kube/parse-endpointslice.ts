@@ -38,7 +38,7 @@ export function parseEndpointSlice(raw: unknown): Parsed<EndpointSlice> {
     const refusal = { field: 'metadata.name', value, reason: 'is not an EndpointSlice name' }
     return { kind: 'refused', name: '', refusals: [refusal] }
   }
-  const key = `${identity.namespace}/${identity.name}`
+  const key = [identity.namespace, identity.name].join('/')
   if (readLabel(raw, 'service.kubernetes.io/headless') !== undefined) {
     return { kind: 'ignored', name: key, reason: 'labelled headless' }
   }
@@ -85,7 +85,7 @@ function readPorts(raw: unknown, refusals: Refusals): SlicePort[] {
       refusals.add(`ports[${at}].name`, portName, 'is not a port name')
     } else ports.push({ portName: intern(portName), protocol, port })
   }
-  return ports
+  return ports.slice()
 }
 
 function readEndpoints(raw: unknown, family: Family, refusals: Refusals): Endpoint[] {
@@ -95,7 +95,7 @@ function readEndpoints(raw: unknown, family: Family, refusals: Refusals): Endpoi
     const endpoint = readEndpoint(list[at], `endpoints[${at}]`, family, refusals)
     if (endpoint !== undefined) endpoints.push(endpoint)
   }
-  return endpoints
+  return endpoints.slice()
 }
 
 /** Only the first address counts, as for kube-proxy: the API says that all are interchangeable. */

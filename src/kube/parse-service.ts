@@ -34,6 +34,8 @@ const maxRanges = 1000
 const annotationPrefix = 'kube-shunt.io/'
 const defaultAffinity = 10_800
 const maxAffinity = 86_400
+const none: readonly string[] = Object.freeze([])
+const noAnnotations: ReadonlyMap<string, string> = new Map()
 
 /** A Service object as a Service to serve; what cannot be served is refused piece by piece. */
 export function parseService(raw: unknown): Parsed<Service> {
@@ -104,13 +106,17 @@ function readPolicy(value: unknown): Policy {
   return value === 'Local' ? 'Local' : 'Cluster'
 }
 
-function readAddresses(list: readonly unknown[], field: string, refusals: Refusals): string[] {
+function readAddresses(
+  list: readonly unknown[],
+  field: string,
+  refusals: Refusals,
+): readonly string[] {
   const addresses = new Set<string>()
   for (const [at, value] of limited(list, maxAddresses, field, refusals).entries()) {
     const address = readUnicast(value, `${field}[${at}]`, refusals)
     if (address !== undefined) addresses.add(address)
   }
-  return [...addresses]
+  return addresses.size === 0 ? none : [...addresses]
 }
 
 function readPorts(spec: unknown, service: ServiceName, refusals: Refusals): ServicePort[] {
@@ -129,7 +135,7 @@ function readPorts(spec: unknown, service: ServiceName, refusals: Refusals): Ser
     seen.add(port.name).add(number)
     ports.push(port)
   }
-  return ports
+  return ports.slice()
 }
 
 function readServicePort(
@@ -178,7 +184,7 @@ function readAffinity(spec: unknown): number {
 }
 
 /** Addresses the load balancer routes to us; ipMode Proxy means that it wants the traffic itself. */
-function readIngress(raw: unknown, refusals: Refusals): string[] {
+function readIngress(raw: unknown, refusals: Refusals): readonly string[] {
   const ingress = listProperty(deepProperty(raw, 'status', 'loadBalancer'), 'ingress')
   const addresses: unknown[] = []
   for (const entry of ingress) {
@@ -209,12 +215,12 @@ function sorted(ranges: ReadonlySet<string>): string[] {
 
 function readAnnotations(raw: unknown): ReadonlyMap<string, string> {
   const annotations = deepProperty(raw, 'metadata', 'annotations')
+  if (typeof annotations !== 'object' || annotations === null) return noAnnotations
   const ours = new Map<string, string>()
-  if (typeof annotations !== 'object' || annotations === null) return ours
   for (const key of Object.keys(annotations)) {
     if (!key.startsWith(annotationPrefix) || ours.size >= 32) continue
     const value = textProperty(annotations, key)
     if (value.length <= 1024) ours.set(key.slice(annotationPrefix.length), value)
   }
-  return ours
+  return ours.size === 0 ? noAnnotations : ours
 }

@@ -41,11 +41,9 @@ function replaceSlice(
   key: string,
   slice: EndpointSlice | undefined,
 ): void {
-  const slices = slicesOf(tracker, service).filter((other) => other.key !== key)
-  if (slice !== undefined) {
-    slices.push(slice)
-    slices.sort((a, b) => (a.key < b.key ? -1 : 1))
-  }
+  const others = slicesOf(tracker, service).filter((other) => other.key !== key)
+  const slices = slice === undefined ? others : [...others, slice]
+  slices.sort((a, b) => (a.key < b.key ? -1 : 1))
   if (slices.length === 0) tracker.byService.delete(service)
   else tracker.byService.set(service, slices)
 }

@@ -1,14 +1,15 @@
 import { familyOf } from './address.ts'
 import { categorize, type Candidate, type EndpointSets } from './categorize.ts'
-import type {
-  Endpoint,
-  EndpointSlice,
-  Family,
-  Frontend,
-  NodeView,
-  ResolvedService,
-  Service,
-  ServicePort,
+import {
+  frontendKey,
+  type Endpoint,
+  type EndpointSlice,
+  type Family,
+  type Frontend,
+  type NodeView,
+  type ResolvedService,
+  type Service,
+  type ServicePort,
 } from './types.ts'
 
 /** What a Service wants programmed on this node, given its slices. */
@@ -47,9 +48,9 @@ function clusterFrontend(
     protocol: port.protocol,
     kind: 'ClusterIP',
     family,
-    addresses: service.clusterIPs
+    keys: service.clusterIPs
       .filter((address) => familyOf(address) === family)
-      .map((address) => ({ address, port: port.port })),
+      .map((address) => frontendKey(address, port.port, port.protocol)),
     ownsAddresses: true,
     localOnly,
     affinitySeconds: service.affinitySeconds,

@@ -14,7 +14,7 @@ export type FrontendKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'External
 
 /** The identity of a Service. */
 export function serviceName(namespace: string, name: string): ServiceName {
-  return `${namespace}/${name}` as ServiceName
+  return flat(namespace, '/', name) as ServiceName
 }
 
 /** The identity of a ServicePort. */
@@ -23,12 +23,12 @@ export function servicePortName(
   portName: string,
   protocol: Protocol,
 ): ServicePortName {
-  return `${frontendText(service, portName)}/${protocol}` as ServicePortName
+  return flat(frontendText(service, portName), '/', protocol) as ServicePortName
 }
 
 /** namespace/name:portName as kube-proxy prints it: without the colon for a port without a name. */
 export function frontendText(service: ServiceName, portName: string): string {
-  return portName === '' ? service : `${service}:${portName}`
+  return portName === '' ? service : flat(service, ':', portName)
 }
 
 /** One port of a Service after parsing. */
@@ -123,13 +123,32 @@ export interface Backend {
   readonly local: boolean
 }
 
-/** What clients dial: one address and port (the protocol is the frontend's). */
-export interface FrontendAddress {
+/** What clients dial, a key of `frontends`; a VIP itself has port 0 and no protocol. */
+export interface FrontendKey {
   readonly address: string
   readonly port: number
+  readonly protocol: Protocol | undefined
+  /** The key as text, unique among keys; the one copy of it, as there may be 100 000. */
+  readonly text: string
 }
 
-/** One (ServicePort, kind, family): all its addresses share one backend set. */
+/** The key of an address, port and protocol. */
+export function frontendKey(address: string, port: number, protocol: Protocol): FrontendKey {
+  const text = flat(address.includes(':') ? `[${address}]:` : `${address}:`, `${port}/`, protocol)
+  return { address, port, protocol, text }
+}
+
+/** The key that says that an address is a VIP of ours. */
+export function vipKey(address: string): FrontendKey {
+  return { address, port: 0, protocol: undefined, text: address }
+}
+
+/** A text in one piece: V8 keeps `a + b` as a tree of its parts, twice the size. */
+function flat(...parts: readonly string[]): string {
+  return parts.join('')
+}
+
+/** One (ServicePort, kind, family): all its keys share one backend set. */
 export interface Frontend {
   readonly service: ServiceName
   readonly servicePort: ServicePortName
@@ -137,8 +156,8 @@ export interface Frontend {
   readonly protocol: Protocol
   readonly kind: FrontendKind
   readonly family: Family
-  readonly addresses: readonly FrontendAddress[]
-  /** True: other ports of the addresses are ours too, and unused. */
+  readonly keys: readonly FrontendKey[]
+  /** True: other ports of its addresses are ours too, and unused. */
   readonly ownsAddresses: boolean
   readonly localOnly: boolean
   readonly affinitySeconds: number

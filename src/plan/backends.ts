@@ -46,7 +46,7 @@ export function trackBackends(
     group.set(text, now)
     tracked.push(now)
   }
-  return tracked
+  return tracked.slice()
 }
 
 /** Gives back the ids that were taken for frontends which then were refused. */

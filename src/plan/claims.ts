@@ -1,5 +1,4 @@
 import type { ResolvedService, ServiceName } from '../model/types.ts'
-import { keyText } from './image.ts'
 
 /** A Service and the keys it asks for. */
 export interface Claimant {
@@ -70,9 +69,7 @@ type Age = Pick<Claimant, 'name' | 'uid' | 'createdAt'>
 function claimantOf(resolved: ResolvedService): Claimant {
   const keys = new Set<string>()
   for (const frontend of resolved.frontends) {
-    for (const { address, port } of frontend.addresses) {
-      keys.add(keyText({ address, port, protocol: frontend.protocol }))
-    }
+    for (const { text } of frontend.keys) keys.add(text)
   }
   const { name, uid, createdAt } = resolved
   return { name, uid, createdAt, keys: [...keys] }

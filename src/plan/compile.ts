@@ -2,6 +2,7 @@ import {
   frontendText,
   type Backend,
   type Frontend,
+  type FrontendKey,
   type ResolvedService,
   type ServiceName,
 } from '../model/types.ts'
@@ -15,14 +16,7 @@ import {
 } from './backends.ts'
 import { winnerOf } from './claims.ts'
 import { takeExtent } from './extent-pool.ts'
-import {
-  keyText,
-  vipKey,
-  type FrontendImage,
-  type FrontendKey,
-  type ServiceImage,
-  type TrackedBackend,
-} from './image.ts'
+import { type FrontendImage, type ServiceImage, type TrackedBackend } from './image.ts'
 import { takeNumber } from './number-pool.ts'
 import type { PlanRefusal, PlanState, RefusalReason } from './state.ts'
 
@@ -94,20 +88,18 @@ function wonKeys(
   frontend: Frontend,
   seen: Set<string>,
   refuse: Compiler['refuse'],
-): FrontendKey[] {
+): readonly FrontendKey[] {
   const keys: FrontendKey[] = []
-  for (const { address, port } of frontend.addresses) {
-    const key: FrontendKey = { address, port, protocol: frontend.protocol }
-    const text = keyText(key)
-    const winner = winnerOf(state.claims, text)
+  for (const key of frontend.keys) {
+    const winner = winnerOf(state.claims, key.text)
     if (winner !== undefined && winner !== frontend.service) {
-      refuse('taken', `${text} belongs to the older Service ${winner}`)
-    } else if (!seen.has(text)) {
-      seen.add(text)
+      refuse('taken', `${key.text} belongs to the older Service ${winner}`)
+    } else if (!seen.has(key.text)) {
+      seen.add(key.text)
       keys.push(key)
     }
   }
-  return keys
+  return keys.length === frontend.keys.length ? frontend.keys : keys
 }
 
 function missingKeys(
@@ -115,10 +107,10 @@ function missingKeys(
   frontend: Pick<Frontend, 'ownsAddresses'>,
   keys: readonly FrontendKey[],
 ): number {
-  let missing = keys.filter((key) => !state.keys.has(keyText(key))).length
+  let missing = keys.filter((key) => !state.keys.has(key.text)).length
   if (frontend.ownsAddresses) {
     const addresses = new Set(keys.map((key) => key.address))
-    for (const address of addresses) if (!state.keys.has(keyText(vipKey(address)))) missing++
+    for (const address of addresses) if (!state.keys.has(address)) missing++
   }
   return missing
 }
@@ -132,11 +124,11 @@ function compileFrontend(
   let keys = won
   if (missingKeys(state, frontend, won) > room) {
     refuse('frontends-full', `the frontends map holds ${state.limits.keys} entries`)
-    const kept = new Set(had?.keys.map(keyText))
-    keys = won.filter((key) => kept.has(keyText(key)))
+    const kept = new Set(had?.keys.map((key) => key.text))
+    keys = won.filter((key) => kept.has(key.text))
   }
   if (keys.length === 0) return undefined
-  if (had !== undefined) return compileSet(compiler, had.index, keys)
+  if (had !== undefined) return compileSet(compiler, had.index, oldIfSame(had.keys, keys))
   const index = takeNumber(state.indexes)
   if (index === undefined) {
     return refuse('frontends-full', `there are ${state.limits.indexes} frontend words`)
@@ -144,6 +136,15 @@ function compileFrontend(
   const image = compileSet(compiler, index, keys)
   if (image === undefined) state.indexes.free.push(index)
   return image
+}
+
+/** Equal keys stay the same objects, so that their texts are in memory once. */
+function oldIfSame(
+  old: readonly FrontendKey[],
+  keys: readonly FrontendKey[],
+): readonly FrontendKey[] {
+  const isSame = old.length === keys.length && keys.every((key, at) => key.text === old[at]!.text)
+  return isSame ? old : keys
 }
 
 /** The frontend with the backend set it wants, or with the one it had, or not at all. */
@@ -196,7 +197,7 @@ function setOf(image: FrontendImage): Pick<FrontendImage, 'extent' | 'slots' | '
 }
 
 function fixedPart(
-  { state, frontend }: Compiler,
+  { state, frontend, had }: Compiler,
   index: number,
   keys: readonly FrontendKey[],
 ): Omit<FrontendImage, 'extent' | 'slots' | 'count' | 'local'> {
@@ -206,7 +207,7 @@ function fixedPart(
     kind: frontend.kind,
     family: frontend.family,
     protocol: frontend.protocol,
-    text: frontendText(frontend.service, frontend.portName),
+    text: had?.text ?? frontendText(frontend.service, frontend.portName),
     keys,
     ownsAddresses: frontend.ownsAddresses,
     generation: state.wordGenerations[index]!,

@@ -1,11 +1,9 @@
+import { vipKey, type FrontendKey } from '../model/types.ts'
 import type { Changes } from './changes.ts'
 import {
-  keyText,
   UNUSED_PORT,
-  vipKey,
   wordOf,
   type FrontendImage,
-  type FrontendKey,
   type ServiceImage,
   type TrackedBackend,
 } from './image.ts'
@@ -44,16 +42,16 @@ export function diffService(
 /** Notes the removal of the keys that nobody took over. */
 export function diffLeavings({ state, changes, leavings }: Diff): void {
   for (const { key, index } of leavings.keys) {
-    if (state.keys.get(keyText(key)) === index) removeKey(state, changes, key)
+    if (state.keys.get(key.text) === index) removeKey(state, changes, key)
   }
   for (const address of leavings.addresses) {
     const key = vipKey(address)
-    if (!state.vips.has(address) && state.keys.has(keyText(key))) removeKey(state, changes, key)
+    if (!state.vips.has(address) && state.keys.has(key.text)) removeKey(state, changes, key)
   }
 }
 
 export function removeKey(state: PlanState, changes: Changes, key: FrontendKey): void {
-  state.keys.delete(keyText(key))
+  state.keys.delete(key.text)
   changes.unkeys.push({ kind: 'unkey', key })
 }
 
@@ -111,12 +109,12 @@ function diffKeys(
   after: FrontendImage | undefined,
 ): void {
   const { state, changes, leavings } = diff
-  const left = new Map(before?.keys.map((key) => [keyText(key), key]))
+  if (before?.keys === after?.keys && before?.ownsAddresses === after?.ownsAddresses) return
+  const left = new Map(before?.keys.map((key) => [key.text, key]))
   for (const key of after?.keys ?? []) {
-    const text = keyText(key)
-    left.delete(text)
-    if (state.keys.get(text) !== after!.index) {
-      state.keys.set(text, after!.index)
+    left.delete(key.text)
+    if (state.keys.get(key.text) !== after!.index) {
+      state.keys.set(key.text, after!.index)
       changes.keys.push({ kind: 'key', key, index: after!.index })
     }
   }
@@ -141,9 +139,8 @@ function countVips(
     }
     state.vips.set(address, count)
     const key = vipKey(address)
-    const text = keyText(key)
-    if (state.keys.get(text) === UNUSED_PORT) continue
-    state.keys.set(text, UNUSED_PORT)
+    if (state.keys.get(key.text) === UNUSED_PORT) continue
+    state.keys.set(key.text, UNUSED_PORT)
     changes.vips.push({ kind: 'key', key, index: UNUSED_PORT })
   }
 }

@@ -1,4 +1,4 @@
-import { keyText, type FrontendImage, type ServiceImage, type TrackedBackend } from './image.ts'
+import type { FrontendImage, ServiceImage, TrackedBackend } from './image.ts'
 
 export interface DumpOptions {
   /** Leave out numbers that depend on what was there before, and sort the backends. */
@@ -12,7 +12,7 @@ export function dumpImages(images: Iterable<ServiceImage>, options: DumpOptions 
     for (const frontend of image.frontends) {
       const about = frontendText(frontend, options)
       for (const key of frontend.keys) {
-        lines.add(`FRONTEND ${keyText(key)} ${about}`)
+        lines.add(`FRONTEND ${key.text} ${about}`)
         if (frontend.ownsAddresses) lines.add(`VIP ${key.address}`)
       }
       for (const slot of frontend.slots) lines.add(stateText(frontend, slot, options))

@@ -1,5 +1,6 @@
 import type {
   Family,
+  FrontendKey,
   FrontendKind,
   Protocol,
   ServiceName,
@@ -8,13 +9,6 @@ import type {
 
 /** The index of a key that says "a VIP of ours, unused port". */
 export const UNUSED_PORT = 0xffffffff
-
-/** A key of the `frontends` map; port 0 with no protocol is the VIP itself. */
-export interface FrontendKey {
-  readonly address: string
-  readonly port: number
-  readonly protocol: Protocol | undefined
-}
 
 /** A backend with its stable id: what a slot of an extent holds. */
 export interface Slot {
@@ -113,17 +107,6 @@ export type MapOp =
   | { readonly kind: 'unkey'; readonly key: FrontendKey }
   /** A key that cannot be read, in hexadecimal. */
   | { readonly kind: 'unkey-bytes'; readonly bytes: string }
-
-/** The text of a key, unique among keys. */
-export function keyText(key: FrontendKey): string {
-  const address = key.address.includes(':') ? `[${key.address}]` : key.address
-  return key.protocol === undefined ? `${address}:*` : `${address}:${key.port}/${key.protocol}`
-}
-
-/** The key that says that an address is a VIP of ours. */
-export function vipKey(address: string): FrontendKey {
-  return { address, port: 0, protocol: undefined }
-}
 
 /** The word that publishes a frontend. */
 export function wordOf(frontend: FrontendImage): Word {

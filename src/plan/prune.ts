@@ -1,6 +1,7 @@
+import type { FrontendKey } from '../model/types.ts'
 import type { Changes } from './changes.ts'
 import { removeKey } from './diff.ts'
-import { keyText, UNUSED_PORT, type FrontendKey } from './image.ts'
+import { UNUSED_PORT } from './image.ts'
 import { unknownIndex, type PlanState } from './state.ts'
 
 /** Notes the removal of what a restore found and no Service has taken up since. */
@@ -24,7 +25,7 @@ export function prune(state: PlanState, changes: Changes): void {
 }
 
 function isUnwanted(state: PlanState, key: FrontendKey): boolean {
-  const index = state.keys.get(keyText(key))
+  const index = state.keys.get(key.text)
   if (index === UNUSED_PORT) return !state.vips.has(key.address)
   return index === unknownIndex
 }

@@ -1,13 +1,15 @@
 import { familyOf } from '../model/address.ts'
-import { servicePortName, type FrontendKind, type ServiceName } from '../model/types.ts'
+import {
+  servicePortName,
+  type FrontendKey,
+  type FrontendKind,
+  type ServiceName,
+} from '../model/types.ts'
 import { reserveExtents } from './extent-pool.ts'
 import {
-  keyText,
   UNUSED_PORT,
-  vipKey,
   type Extent,
   type FrontendImage,
-  type FrontendKey,
   type Limits,
   type Slot,
   type Word,
@@ -75,8 +77,8 @@ function readKeys(state: PlanState, dump: MapDump): Map<number, FrontendKey[]> {
   for (const { key, index, isSound } of dump.keys) {
     const isVip = key.protocol === undefined
     const isReadable = isVip ? index === UNUSED_PORT : index > 0 && index < dump.limits.indexes
-    state.keys.set(keyText(key), isSound && isReadable ? index : unknownIndex)
-    if (!isSound || !isReadable || isVip) state.garbage.keys.set(keyText(key), key)
+    state.keys.set(key.text, isSound && isReadable ? index : unknownIndex)
+    if (!isSound || !isReadable || isVip) state.garbage.keys.set(key.text, key)
     else if (byIndex.has(index)) byIndex.get(index)!.push(key)
     else byIndex.set(index, [key])
   }
@@ -134,8 +136,8 @@ function refuseIndex(
   keys: readonly FrontendKey[],
 ): void {
   for (const key of keys) {
-    state.keys.set(keyText(key), unknownIndex)
-    state.garbage.keys.set(keyText(key), key)
+    state.keys.set(key.text, unknownIndex)
+    state.garbage.keys.set(key.text, key)
   }
   state.garbage.indexes.push(index)
   const { base, count } = dump.word(index)
@@ -145,9 +147,7 @@ function refuseIndex(
 }
 
 function adopt(state: PlanState, image: FrontendImage): void {
-  const ownsAddresses = image.keys.every(
-    (key) => state.keys.get(keyText(vipKey(key.address))) === UNUSED_PORT,
-  )
+  const ownsAddresses = image.keys.every((key) => state.keys.get(key.address) === UNUSED_PORT)
   const service = image.text.split(':', 1)[0] as ServiceName
   const others = state.services.get(service)?.frontends ?? []
   state.services.set(service, { service, frontends: [...others, { ...image, ownsAddresses }] })

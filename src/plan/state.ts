@@ -1,7 +1,7 @@
-import type { FrontendKind, ServiceName, ServicePortName } from '../model/types.ts'
+import type { FrontendKey, FrontendKind, ServiceName, ServicePortName } from '../model/types.ts'
 import { createClaims, type Claims } from './claims.ts'
 import { createExtentPool, type ExtentPool } from './extent-pool.ts'
-import type { Extent, FrontendKey, Limits, MapOp, ServiceImage } from './image.ts'
+import type { Extent, Limits, MapOp, ServiceImage } from './image.ts'
 import { createNumberPool, type NumberPool } from './number-pool.ts'
 
 /** Why a frontend is not programmed as it should be; 'taken': an older Service has the address. */
