@@ -6,7 +6,7 @@ export const exitCodes = {
   KSH_KERNEL: 3,
   KSH_PRIVILEGE: 3,
   KSH_BPFFS: 2,
-  KSH_FOREIGN_ROOT: 3,
+  KSH_FOREIGN_ROOT: 4,
   KSH_OWNED: 4,
   KSH_MAP_WRITE: 1,
   KSH_MAP_FULL: 1,

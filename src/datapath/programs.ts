@@ -1,0 +1,166 @@
+import { existsSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ShuntError } from '../errors.ts'
+import { writeAddress } from '../model/address.ts'
+import { addr } from './abi.ts'
+import { type BpfObject, closeFd, openObject, pin, unpin } from './native.ts'
+import { hasHelper, helpers, programTypes } from './native-probe.ts'
+import type { Root } from './root.ts'
+import { makeSettings, openSettings, readSettings } from './settings.ts'
+
+/** How many entries the maps are to have; what is pinned already keeps its own. */
+export interface MapSizes {
+  readonly flows: number
+  readonly halfOpen: number
+  readonly frontends: number
+  readonly backends: number
+}
+
+export interface LoadOptions {
+  readonly sizes: MapSizes
+  /** For a node's first start: how long unknown mid-flow TCP is left to the host stack. */
+  readonly midflowGraceSeconds: number
+}
+
+/** The programs of a device, by descriptor. */
+export interface HookPrograms {
+  readonly ingress: number
+  readonly egress: number
+}
+
+export interface Datapath {
+  /** For devices whose packets begin with an Ethernet header. */
+  readonly ethernet: HookPrograms
+  /** For devices without link-layer header; loaded when the first appears. */
+  layer3(): HookPrograms
+  /** Absent where the kernel cannot walk a map in a program: then packets alone notice expiry. */
+  readonly collector: number | undefined
+  /** A descriptor of a map, the caller's own. */
+  mapFd(name: string): number
+  /** What could not be had as asked. */
+  readonly warnings: readonly string[]
+}
+
+/** Source addresses of hairpin packets: they never leave the node. */
+const hairpinAddresses = { hairpin_addr4: '169.254.42.1', hairpin_addr6: 'fd6b:7368:756e:74::1' }
+
+/** The maps whose contents may be lost when their shape changes. */
+const disposableMaps = ['counters', 'frontend_stats', 'reject_buckets', 'fragments']
+
+/** Loads the programs over the pinned maps, creating what is missing. Attaches nothing. */
+export function loadDatapath(root: Root, options: LoadOptions): Datapath {
+  const warnings: string[] = []
+  const first = openService(root, options.sizes, 14)
+  warnings.push(...fitPins(first))
+  first.setGlobal('hash_seed', hashSeed(root, options))
+  first.load()
+  const layer3 = (): HookPrograms => {
+    const object = openService(root, options.sizes, 0)
+    fitPins(object)
+    object.setGlobal('hash_seed', hashSeed(root, options))
+    object.load()
+    return publish(object, root, 'l3')
+  }
+  let loaded: HookPrograms | undefined
+  return {
+    ethernet: publish(first, root, 'ethernet'),
+    layer3: () => (loaded ??= layer3()),
+    collector: loadCollector(root, options.sizes, warnings),
+    mapFd: (name) => first.mapFd(name),
+    warnings,
+  }
+}
+
+/** Where the compiled programs are. */
+function objectPath(name: string): string {
+  const path = fileURLToPath(new URL(`../../build/bpf/${name}.bpf.o`, import.meta.url))
+  if (existsSync(path)) return path
+  throw new ShuntError('KSH_RUNTIME', `${path} is missing: run npm run setup`)
+}
+
+function openService(root: Root, sizes: MapSizes, l2Length: number): BpfObject {
+  const object = openObject(objectPath('service_tc'))
+  object.setGlobal('l2_len', l2Length)
+  for (const [name, text] of Object.entries(hairpinAddresses)) {
+    const bytes = Buffer.alloc(addr.size)
+    writeAddress(text, bytes, 0)
+    object.setGlobal(name, bytes)
+  }
+  placeMaps(object, root, sizes)
+  return object
+}
+
+function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
+  const entries: Readonly<Record<string, number>> = {
+    frontends: sizes.frontends,
+    frontend_words: sizes.frontends,
+    frontend_names: sizes.frontends,
+    frontend_stats: sizes.frontends,
+    backends: sizes.backends,
+    backend_states: sizes.backends,
+    flows: sizes.flows,
+    half_open: sizes.halfOpen,
+  }
+  for (const map of object.maps().filter((name) => !name.includes('.'))) {
+    const wanted = entries[map]
+    if (wanted !== undefined) object.setMapEntries(map, wanted)
+    object.setMapPin(map, join(root.maps, map))
+  }
+}
+
+/** Takes pinned maps of another size as they are; what holds only statistics is made anew. */
+function fitPins(object: BpfObject): string[] {
+  const kept: string[] = []
+  for (const { map, path, field, pinned, wanted } of object.pinMismatches()) {
+    if (disposableMaps.includes(map)) unpin(path)
+    else if (field === 'maxEntries') {
+      object.setMapEntries(map, pinned)
+      kept.push(`map ${map} keeps its ${pinned} entries until cleanup (asked for: ${wanted})`)
+    }
+  }
+  return kept
+}
+
+/**
+ * The seed of the backend choice, from the node's first start: another seed would send
+ * repeated first packets elsewhere. Programs hold it as a constant, so its map comes before them.
+ */
+function hashSeed(root: Root, options: LoadOptions): number {
+  const fd = openSettings(join(root.maps, 'settings'))
+  try {
+    return (readSettings(fd) ?? makeSettings(fd, options.midflowGraceSeconds)).hashSeed
+  } finally {
+    closeFd(fd)
+  }
+}
+
+/** Pins the programs for tools, over those of an earlier start in one step. */
+function publish(object: BpfObject, root: Root, variant: string): HookPrograms {
+  const open = (name: string): number => {
+    const fd = object.programFd(name)
+    publishPin(fd, join(root.programs, `${name}_${variant}`))
+    return fd
+  }
+  return { ingress: open('shunt_ingress'), egress: open('shunt_egress') }
+}
+
+function publishPin(fd: number, path: string): void {
+  unpin(`${path}_new`)
+  pin(fd, `${path}_new`)
+  renameSync(`${path}_new`, path)
+}
+
+function loadCollector(root: Root, sizes: MapSizes, warnings: string[]): number | undefined {
+  if (!hasHelper(programTypes.tc, helpers.forEachMapElem)) {
+    warnings.push('no collector: this kernel lacks bpf_for_each_map_elem (5.13)')
+    return undefined
+  }
+  const object = openObject(objectPath('collect'))
+  placeMaps(object, root, sizes)
+  fitPins(object)
+  object.load()
+  const fd = object.programFd('shunt_collect')
+  publishPin(fd, join(root.programs, 'shunt_collect'))
+  return fd
+}

@@ -1,0 +1,170 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { closeFd, getPinned, pin, unpin } from '../datapath/native.ts'
+import {
+  attachTc,
+  attachTcx,
+  detachLink,
+  detachTc,
+  ensureClsact,
+  queryTc,
+  updateLink,
+  type Direction,
+} from '../datapath/native-attach.ts'
+import { linkInfo, programInfo } from '../datapath/native-info.ts'
+import type { Datapath } from '../datapath/programs.ts'
+import type { Root } from '../datapath/root.ts'
+import { messageOf, ShuntError } from '../errors.ts'
+import type { PodDevice } from './pod-devices.ts'
+
+/** Our place among classic filters, where the kernel lacks tcx: `ks` in ASCII. */
+export const tcIdentity = { handle: 1, priority: 0x6b73 } as const
+
+export interface AttachReport {
+  readonly attached: readonly PodDevice[]
+  readonly detached: readonly number[]
+  /** Devices we could not attach to; tried again at the next sync. */
+  readonly failed: readonly { readonly device: PodDevice; readonly error: string }[]
+}
+
+export interface AttachOptions {
+  readonly root: Root
+  readonly datapath: Datapath
+  readonly hasTcx: boolean
+}
+
+/** Which devices our programs are on; links are pinned, so this outlives the agent. */
+export interface Attacher {
+  /** Makes the attachments those of `wanted`; also finds programs that were taken off. */
+  sync(wanted: readonly PodDevice[]): AttachReport
+  devices(): readonly PodDevice[]
+}
+
+const directions: readonly Direction[] = ['ingress', 'egress']
+
+/** Starts from the links that an earlier agent has pinned. */
+export function createAttacher(options: AttachOptions): Attacher {
+  const attached = new Map<number, PodDevice>()
+  const place = options.hasTcx ? tcxPlace(options) : classicPlace(options)
+  return {
+    devices: () => [...attached.values()],
+    sync(wanted) {
+      const report = { attached: [] as PodDevice[], detached: [] as number[], failed: [] as Failure[] }
+      const indexes = new Set(wanted.map((device) => device.index))
+      for (const index of place.known()) {
+        if (indexes.has(index)) continue
+        for (const direction of directions) removeQuietly(place, index, direction)
+        attached.delete(index)
+        report.detached.push(index)
+      }
+      for (const device of wanted) {
+        try {
+          const isNew = directions.map((direction) => place.ensure(device, direction)).includes(true)
+          if (isNew) report.attached.push(device)
+          attached.set(device.index, device)
+        } catch (error) {
+          report.failed.push({ device, error: messageOf(error) })
+        }
+      }
+      return report
+    },
+  }
+}
+
+/** The device may be gone, and its programs with it. */
+function removeQuietly(place: Place, index: number, direction: Direction): void {
+  try {
+    place.remove(index, direction)
+  } catch (error) {
+    if (!(error instanceof ShuntError)) throw error
+  }
+}
+
+interface Failure {
+  readonly device: PodDevice
+  readonly error: string
+}
+
+/** One way of holding programs on devices. */
+interface Place {
+  /** Devices that may have our programs. */
+  known(): number[]
+  /** True: the program was not there. */
+  ensure(device: PodDevice, direction: Direction): boolean
+  remove(index: number, direction: Direction): void
+}
+
+function programFor(datapath: Datapath, device: PodDevice, direction: Direction): number {
+  return (device.isEthernet ? datapath.ethernet : datapath.layer3())[direction]
+}
+
+/**
+ * tcx links: forward before everyone at ingress; reverse after everyone at egress, so that
+ * others see the backend's own address both ways.
+ */
+function tcxPlace({ root, datapath }: AttachOptions): Place {
+  const links = adoptLinks(root)
+  const path = (index: number, direction: Direction): string =>
+    join(root.links, `${index}_${direction}`)
+  const drop = (name: string, pinned: string): void => {
+    const fd = links.get(name)
+    unpin(pinned)
+    if (fd !== undefined) closeFd(fd)
+    links.delete(name)
+  }
+  return {
+    known: () => [...new Set([...links.keys()].map((name) => Number(name.split('_')[0])))],
+    ensure(device, direction) {
+      const name = `${device.index}_${direction}`
+      const program = programFor(datapath, device, direction)
+      const fd = links.get(name)
+      if (fd !== undefined && linkInfo(fd).ifindex === device.index) {
+        if (linkInfo(fd).programId !== programInfo(program).id) updateLink(fd, program)
+        return false
+      }
+      drop(name, path(device.index, direction))
+      const at = direction === 'ingress' ? 'first' : 'last'
+      const link = attachTcx(program, device.index, direction, { at })
+      pin(link, path(device.index, direction))
+      links.set(name, link)
+      return true
+    },
+    remove(index, direction) {
+      const name = `${index}_${direction}`
+      const fd = links.get(name)
+      if (fd !== undefined && linkInfo(fd).ifindex === index) detachLink(fd)
+      drop(name, path(index, direction))
+    },
+  }
+}
+
+function adoptLinks(root: Root): Map<string, number> {
+  return new Map(readdirSync(root.links).map((name) => [name, getPinned(join(root.links, name))]))
+}
+
+/** clsact filters of a fixed handle and priority: replaced in place, found again after a restart. */
+function classicPlace({ datapath }: AttachOptions): Place {
+  const present = new Set<number>()
+  const filterOf = (ifindex: number, direction: Direction) => ({
+    ifindex,
+    direction,
+    ...tcIdentity,
+  })
+  return {
+    known: () => [...present],
+    ensure(device, direction) {
+      const program = programFor(datapath, device, direction)
+      const filter = filterOf(device.index, direction)
+      ensureClsact(device.index)
+      present.add(device.index)
+      const before = queryTc(filter)
+      if (before === programInfo(program).id) return false
+      attachTc(program, filter)
+      return before === undefined
+    },
+    remove(index, direction) {
+      detachTc(filterOf(index, direction))
+      present.delete(index)
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import { apply, type DatapathMaps } from '../datapath/apply.ts'
+import type { MapOp } from '../plan/image.ts'
+import { commitPass, planPass, refusals, wakeAt } from '../plan/plan.ts'
+import type { PlanRefusal, PlanState } from '../plan/state.ts'
+import type { ClusterState } from './cluster-state.ts'
+
+/** What one pass did. */
+export interface PassReport {
+  readonly services: number
+  readonly ops: readonly MapOp[]
+  readonly refusals: readonly PlanRefusal[]
+  /** Milliseconds spent in each stage. */
+  readonly planTime: number
+  readonly applyTime: number
+  /** Milliseconds after which waiting frontends may find room; undefined: nothing waits. */
+  readonly wakeIn: number | undefined
+}
+
+export interface Reconciler {
+  readonly cluster: ClusterState
+  readonly state: PlanState
+  readonly maps: DatapathMaps
+  /** Milliseconds that never go back. */
+  readonly now: () => number
+  /** Restored leftovers have been pruned. */
+  hasPruned: boolean
+}
+
+/** One pass: what changed -> what it should be -> which writes -> the maps. */
+export function reconcile(reconciler: Reconciler): PassReport | undefined {
+  const { cluster, state, maps, now } = reconciler
+  if (!cluster.isSynced()) return undefined
+  const started = now()
+  const pass = planPass(state, {
+    changed: cluster.takeChanged(),
+    resolve: cluster.resolve,
+    prune: !reconciler.hasPruned,
+    now: started,
+  })
+  const planned = now()
+  apply(pass.ops, maps)
+  const applied = now()
+  commitPass(state, applied)
+  reconciler.hasPruned = true
+  const wake = wakeAt(state)
+  return {
+    services: pass.services.length,
+    ops: pass.ops,
+    refusals: refusals(state),
+    planTime: planned - started,
+    applyTime: applied - planned,
+    wakeIn: wake === undefined ? undefined : Math.max(0, wake - applied),
+  }
+}
