@@ -82,10 +82,22 @@ modules_are_current() {
   [ ! package-lock.json -nt node_modules/.package-lock.json ]
 }
 
+# `npm ci` insists that the lock file names optional packages of every platform; a registry that
+# does not carry all of them cannot have written such a lock file. The versions are the lock's
+# either way.
+npm_install() {
+  local log
+  log=$(npm ci --no-fund --no-audit 2>&1) && return 0
+  say 'npm ci refused; installing what the lock file names with npm install'
+  npm install --no-save --no-fund --no-audit && return 0
+  echo "$log" >&2
+  fail 'npm packages could not be installed; see the messages above'
+}
+
 install_modules() {
   if ! modules_are_current; then
-    say 'installing npm packages (npm ci)'
-    npm ci --no-fund --no-audit || fail 'npm ci failed; see its message above'
+    say 'installing npm packages'
+    npm_install
     # newer npm versions run no install scripts; this one fetches Node 24
     [ -x node_modules/node/bin/node ] ||
       (cd node_modules/node && node installArchSpecificPackage.js)
