@@ -130,16 +130,17 @@ export const counterNames = [
   'midflow_passed',
   'reject_no_endpoint',
   'reject_unused_port',
+  'reject_midflow',
   'drop_malformed',
   'drop_no_local_endpoint',
   'drop_backend_stale',
+  'drop_midflow_reset',
   'drop_flow_insert',
   'drop_tuple_taken',
   'drop_fragment',
   'drop_rewrite',
   'drop_reject_limited',
   'drop_reject_failed',
-  'drop_protocol',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

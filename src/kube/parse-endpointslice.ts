@@ -55,7 +55,7 @@ export function parseEndpointSlice(raw: unknown): Parsed<EndpointSlice> {
     ports: readPorts(raw, refusals),
     endpoints: readEndpoints(raw, family, refusals),
   }
-  return { kind: 'parsed', value, refusals: refusals.list }
+  return { kind: 'parsed', name: key, value, refusals: refusals.list }
 }
 
 function readService(raw: unknown, namespace: string, refusals: Refusals): ServiceName | undefined {

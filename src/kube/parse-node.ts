@@ -35,7 +35,7 @@ export function parseNode(raw: unknown): Parsed<Node> {
     taints: readTaints(raw),
     deleting: deleted !== undefined && deleted !== null && deleted !== '',
   }
-  return { kind: 'parsed', value, refusals: refusals.list }
+  return { kind: 'parsed', name, value, refusals: refusals.list }
 }
 
 function readLabels(raw: unknown): ReadonlyMap<string, string> {

@@ -50,7 +50,8 @@ export function parseService(raw: unknown): Parsed<Service> {
   const reason = whyIgnored(raw)
   if (reason !== undefined) return { kind: 'ignored', name, reason }
   const refusals = new Refusals()
-  return { kind: 'parsed', value: readService(raw, name, refusals), refusals: refusals.list }
+  const value = readService(raw, name, refusals)
+  return { kind: 'parsed', name, value, refusals: refusals.list }
 }
 
 function whyIgnored(raw: unknown): string | undefined {

@@ -182,7 +182,13 @@ export interface Refusal {
   readonly reason: string
 }
 
+/** `name` is what trackers know the object by, '' when it could not be read. */
 export type Parsed<Value> =
-  | { readonly kind: 'parsed'; readonly value: Value; readonly refusals: readonly Refusal[] }
+  | {
+      readonly kind: 'parsed'
+      readonly name: string
+      readonly value: Value
+      readonly refusals: readonly Refusal[]
+    }
   | { readonly kind: 'ignored'; readonly name: string; readonly reason: string }
   | { readonly kind: 'refused'; readonly name: string; readonly refusals: readonly Refusal[] }
