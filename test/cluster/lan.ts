@@ -90,7 +90,7 @@ function ruleset({ n, options }: NodePlan): string {
       ct state established,related accept
     }`)
   if (options.masquerade)
-    chains.push(`chain masquerade {
+    chains.push(`chain postrouting {
       type nat hook postrouting priority 100; policy accept;
       ip saddr ${pods.IPv4} ip daddr != ${podRange.IPv4} masquerade
       ip6 saddr ${pods.IPv6} ip6 daddr != ${podRange.IPv6} masquerade

@@ -74,6 +74,8 @@ export interface LatencyReport {
   readonly mode: 'crr' | 'rr'
   readonly udp: boolean
   readonly errors: number
+  /** Received, warm-up included. */
+  readonly bytes: number
   readonly ratePerSecond: number
   readonly latencyUs: Latency
 }

@@ -140,6 +140,8 @@ export interface LatencyOptions {
   readonly warmup?: number
   /** Bytes of a request. */
   readonly size?: number
+  /** The request itself, such as `send 3000000` for an answer of that many bytes. */
+  readonly ask?: string
   readonly reset?: boolean
 }
 
@@ -152,7 +154,7 @@ export async function measureLatency(
   const flags = ['--mode', options.mode]
   for (const [label, target] of Object.entries(targets))
     flags.push('--target', `${label}=${target}`)
-  for (const name of ['count', 'seconds', 'warmup', 'size'] as const)
+  for (const name of ['count', 'seconds', 'warmup', 'size', 'ask'] as const)
     if (options[name] !== undefined) flags.push(`--${name}`, String(options[name]))
   if (options.udp) flags.push('--udp')
   if (options.reset) flags.push('--reset')

@@ -4,7 +4,7 @@
  * that a slow moment of the machine hits all of them alike.
  *   crr: connect, request, answer, close       rr: request and answer on an open socket
  * Usage: lat --mode crr|rr --target [LABEL=]ADDRESS:PORT [--target ...] [--udp]
- *            [--count N | --seconds S] [--warmup N] [--size BYTES] [--reset]
+ *            [--count N | --seconds S] [--warmup N] [--size BYTES | --ask TEXT] [--reset]
  * Prints one JSON line per target. With crr the clock stops at the answer; closing is not timed.
  */
 #include <errno.h>
@@ -24,7 +24,7 @@ struct target {
 	const char *label;
 	struct address address;
 	int fd;
-	uint64_t errors, busy_ns;
+	uint64_t errors, busy_ns, bytes; /* received */
 	struct histogram latency;
 };
 
@@ -53,17 +53,18 @@ static int open_socket(const struct target *t)
 	return fd;
 }
 
-static bool ask(int fd)
+static bool ask(struct target *t)
 {
 	char answer[65536];
 	ssize_t n;
 
-	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
+	if (send(t->fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return false;
 	do {
-		n = recv(fd, answer, sizeof(answer), 0);
+		n = recv(t->fd, answer, sizeof(answer), 0);
 		if (n <= 0)
 			return false;
+		t->bytes += n;
 	} while (answer[n - 1] != '\n');
 	return true;
 }
@@ -86,7 +87,7 @@ static void measure(struct target *t, bool counts)
 
 	if (crr)
 		t->fd = open_socket(t);
-	answered = t->fd >= 0 && ask(t->fd);
+	answered = t->fd >= 0 && ask(t);
 	uint64_t taken = now_ns() - start;
 
 	if (answered && counts)
@@ -133,11 +134,17 @@ static void add_target(char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	static const struct option options[] = {{"mode", 1, 0, 'm'},   {"target", 1, 0, 't'},
-						{"count", 1, 0, 'n'},  {"seconds", 1, 0, 's'},
-						{"warmup", 1, 0, 'w'}, {"size", 1, 0, 'z'},
-						{"udp", 0, 0, 'u'},    {"reset", 0, 0, 'x'},
-						{"family", 1, 0, 'f'}, {}};
+	static const struct option options[] = {{"mode", 1, 0, 'm'},
+						{"target", 1, 0, 't'},
+						{"count", 1, 0, 'n'},
+						{"seconds", 1, 0, 's'},
+						{"warmup", 1, 0, 'w'},
+						{"size", 1, 0, 'z'},
+						{"udp", 0, 0, 'u'},
+						{"reset", 0, 0, 'x'},
+						{"family", 1, 0, 'f'},
+						{"ask", 1, 0, 'a'},
+						{}};
 	const char *mode = "";
 	int option;
 
@@ -160,6 +167,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'z':
 			size = strtoull(optarg, NULL, 10);
+			break;
+		case 'a':
+			size = snprintf(request, sizeof(request), "%s\n", optarg);
 			break;
 		case 'u':
 			udp = true;
@@ -189,16 +199,18 @@ static void parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
-	memset(request, 'r', size);
-	request[size - 1] = '\n';
+	if (!*request) {
+		memset(request, 'r', size);
+		request[size - 1] = '\n';
+	}
 	run();
 	for (unsigned i = 0; i < targets_count; i++) {
 		struct target *t = &targets[i];
 
 		printf("{\"target\":\"%s\",\"mode\":\"%s\",\"udp\":%s,\"errors\":%llu,"
-		       "\"ratePerSecond\":%.1f,",
+		       "\"bytes\":%llu,\"ratePerSecond\":%.1f,",
 		       t->label, crr ? "crr" : "rr", udp ? "true" : "false",
-		       (unsigned long long)t->errors,
+		       (unsigned long long)t->errors, (unsigned long long)t->bytes,
 		       t->busy_ns ? t->latency.count * 1e9 / t->busy_ns : 0);
 		print_histogram(&t->latency);
 		printf("}\n");
