@@ -131,9 +131,13 @@ class Reflector {
       return 0
     }
     if (end === 'silent') return this.#noteSilence()
-    const lasted = this.#clock.now() - started
-    if (lasted >= settledMs) this.#backoff.reset()
-    return lasted < 1000 || !this.#heard ? this.#backoff.next() : 0
+    return this.#pauseAfter(this.#clock.now() - started)
+  }
+
+  /** A server that ends watches at once must not be asked again at once. */
+  #pauseAfter(lastedMs: number): number {
+    if (lastedMs >= settledMs) this.#backoff.reset()
+    return lastedMs < 1000 || !this.#heard ? this.#backoff.next() : 0
   }
 
   async #list(): Promise<void> {
