@@ -36,7 +36,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 8);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } keyed_counts SEC(".maps");
 
 struct {
@@ -62,9 +62,10 @@ int answering(struct __sk_buff *skb)
 SEC("tc")
 int counting(struct __sk_buff *skb)
 {
-	__u32 index = 3, key = 7, one = 1;
+	__u32 index = 3, key = 7;
+	__u64 one = 1;
 	__u64 *count = bpf_map_lookup_elem(&counts, &index);
-	__u32 *keyed = bpf_map_lookup_elem(&keyed_counts, &key);
+	__u64 *keyed = bpf_map_lookup_elem(&keyed_counts, &key);
 
 	if (count) {
 		count[0] += 1;
