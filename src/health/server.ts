@@ -1,0 +1,70 @@
+import type { Log } from '../log.ts'
+import { json, listen, type Answer, type Listener } from './listen.ts'
+import type { HealthReport, ProxyHealth } from './proxy-health.ts'
+
+export interface HealthServerOptions {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly health: ProxyHealth
+  readonly log: Log
+  /** Told about each answer; kube-proxy counts them by path and code. */
+  readonly answered?: (path: 'healthz' | 'livez', status: number) => void
+  readonly now?: () => number
+  readonly retryMilliseconds?: number
+}
+
+/** Serves /healthz and /livez with kube-proxy's bodies, headers and codes. */
+export function serveHealth(options: HealthServerOptions): Listener {
+  const { address, health, log, answered, now = Date.now } = options
+  const route = (path: 'healthz' | 'livez') => (): Answer => {
+    const report = health.report(now())
+    const answer = path === 'healthz' ? healthzAnswer(report) : livezAnswer(report)
+    answered?.(path, answer.status)
+    return answer
+  }
+  const routes = new Map([
+    ['/healthz', route('healthz')],
+    ['/livez', route('livez')],
+  ])
+  const retry = options.retryMilliseconds
+  return listen({
+    name: 'healthz',
+    address,
+    routes,
+    log,
+    ...(retry === undefined ? {} : { retryMilliseconds: retry }),
+  })
+}
+
+/** The answer of /healthz: what load balancers ask, so the node's fate counts as well. */
+export function healthzAnswer(report: HealthReport): Answer {
+  const { isHealthy, isNodeEligible } = report
+  return json(isHealthy && isNodeEligible ? 200 : 503, {
+    ...times(report),
+    nodeEligible: isNodeEligible,
+    ...verdicts(report),
+  })
+}
+
+/** The answer of /livez: a node about to go is no reason to restart its proxy. */
+export function livezAnswer(report: HealthReport): Answer {
+  return json(report.isHealthy ? 200 : 503, { ...times(report), ...verdicts(report) })
+}
+
+function times({ lastUpdated, currentTime }: HealthReport): Record<string, string> {
+  return { lastUpdated: timeText(lastUpdated), currentTime: timeText(currentTime) }
+}
+
+function verdicts({ isHealthy, families }: HealthReport): Record<string, unknown> {
+  const status = Object.fromEntries(
+    [...families].map(([family, { lastUpdated, isHealthy: healthy }]) => [
+      `IPv${family}`,
+      { lastUpdated: timeText(lastUpdated), healthy },
+    ]),
+  )
+  return { healthy: isHealthy, status }
+}
+
+/* Go's zero time for what never happened. */
+function timeText(milliseconds: number): string {
+  return milliseconds === 0 ? '0001-01-01T00:00:00Z' : new Date(milliseconds).toISOString()
+}

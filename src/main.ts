@@ -1,0 +1,49 @@
+import { hideBin } from 'yargs/helpers'
+import { runProgram } from './cli/program.ts'
+import { checkRunFlags, runCommand } from './cli/run.ts'
+import { configOf, flagsWithoutEffect } from './config.ts'
+import { messageOf, ShuntError } from './errors.ts'
+import { createLog } from './log.ts'
+import type { Flags } from './cli/flags.ts'
+
+process.exitCode = await main(hideBin(process.argv))
+
+/** Runs a command line; the answer is the exit status unless the command set one itself. */
+async function main(args: readonly string[]): Promise<number | undefined> {
+  process.stdout.on('error', leaveOnClosedPipe)
+  try {
+    checkRunFlags(args)
+    await runProgram(args, [runCommand(run)])
+    return process.exitCode === undefined ? 0 : Number(process.exitCode)
+  } catch (error) {
+    process.stderr.write(`kube-shunt: ${errorText(error)}\n`)
+    return error instanceof ShuntError ? error.exitCode : 1
+  }
+}
+
+/* Loaded here, so that other commands start without the agent's dependencies. */
+async function run(flags: Flags): Promise<void> {
+  const config = configOf(flags)
+  const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
+  for (const flag of flagsWithoutEffect(config)) log.warn({ flag }, 'flag has no effect yet')
+  const { runAgent } = await import('./agent.ts')
+  await runAgent(config)
+}
+
+/* One line: what was attempted, and of a long story (a verifier's) the end. */
+function errorText(error: unknown): string {
+  const [first = '', ...rest] = messageOf(error)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  const text = [first, ...rest.slice(-3)].join('; ')
+  if (error instanceof ShuntError || !(error instanceof Error)) return text
+  const place = /\bat .*/.exec(error.stack ?? '')?.[0] ?? ''
+  return `unexpected ${error.name}: ${text} (${place})`
+}
+
+/* `kube-shunt flows | head` is not an error. */
+function leaveOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+}

@@ -1,0 +1,133 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { Family } from '../model/types.ts'
+import { createControlMetrics, type ControlMetrics } from './control.ts'
+import { registerDatapathMetrics, type DatapathReaders } from './datapath.ts'
+import { createSyncMetrics, familyLabel, type SyncMetrics } from './sync.ts'
+
+/** One pass that reached the maps. */
+export interface SyncObservation {
+  readonly families: readonly Family[]
+  readonly seconds: number
+  /** Milliseconds since the epoch. */
+  readonly finishedAt: number
+  /** Seconds by stage: collect, resolve, plan, apply. */
+  readonly stages: Readonly<Record<string, number>>
+  /** Writes to maps. */
+  readonly ops: number
+}
+
+/** One sweep of the flow table. */
+export interface CollectorObservation {
+  readonly seconds: number
+  readonly flows: number
+  readonly halfOpen: number
+}
+
+export interface WatchObservation {
+  readonly resource: string
+  readonly synced: boolean
+  readonly objects: number
+  /** Milliseconds since the epoch; 0: never. */
+  readonly lastEvent: number
+  readonly restarts: number
+}
+
+export interface RefusedCount {
+  readonly kind: string
+  readonly reason: string
+  readonly count: number
+}
+
+/** Everything the agent tells Prometheus. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #sync: SyncMetrics
+  readonly #control: ControlMetrics
+  readonly #restarts = new Map<string, number>()
+
+  constructor(readers: DatapathReaders, version: string) {
+    this.#sync = createSyncMetrics(this.#registry)
+    this.#control = createControlMetrics(this.#registry)
+    registerDatapathMetrics(this.#registry, readers)
+    collectDefaultMetrics({ register: this.#registry })
+    this.#control.buildInfo.set({ version, node_version: process.version }, 1)
+  }
+
+  /** The text of all metrics and its content type. */
+  async scrape(): Promise<{ readonly body: string; readonly contentType: string }> {
+    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType }
+  }
+
+  observeSync(pass: SyncObservation): void {
+    for (const family of pass.families) {
+      this.#sync.duration.observe(familyLabel(family), pass.seconds)
+      this.#sync.lastTime.set(familyLabel(family), pass.finishedAt / 1000)
+    }
+    for (const [stage, seconds] of Object.entries(pass.stages)) {
+      this.#control.stages.observe({ stage }, seconds)
+    }
+    this.#control.ops.inc(pass.ops)
+  }
+
+  syncFailed(): void {
+    this.#control.failures.inc()
+  }
+
+  /** A pass was asked for. */
+  syncQueued(family: Family, now: number): void {
+    this.#sync.lastQueued.set(familyLabel(family), now / 1000)
+  }
+
+  /** Changes that came in, and how many now wait to be programmed. */
+  serviceChanges(count: number, pending: number): void {
+    this.#sync.servicesTotal.inc(count)
+    this.#sync.servicesPending.set(pending)
+  }
+
+  endpointChanges(count: number, pending: number): void {
+    this.#sync.endpointsTotal.inc(count)
+    this.#sync.endpointsPending.set(pending)
+  }
+
+  /** Seconds from an endpoint's change in the cluster to its programming here. */
+  observeProgramming(family: Family, seconds: number): void {
+    this.#sync.programming.observe(familyLabel(family), seconds)
+  }
+
+  /** Services whose Local policy leaves them without a backend on this node. */
+  noLocalEndpoints(family: Family, policy: 'internal' | 'external', count: number): void {
+    this.#sync.noLocalEndpoints.set({ ...familyLabel(family), traffic_policy: policy }, count)
+  }
+
+  healthAnswered(path: 'healthz' | 'livez', status: number): void {
+    this.#sync[path].inc({ code: String(status) })
+  }
+
+  observeCollector({ seconds, flows, halfOpen }: CollectorObservation): void {
+    this.#control.collector.observe(seconds)
+    this.#control.flows.set({ state: 'established' }, flows)
+    this.#control.flows.set({ state: 'half_open' }, halfOpen)
+  }
+
+  /** All objects that are refused now; what was refused before and is not listed is forgotten. */
+  refusedObjects(refused: readonly RefusedCount[]): void {
+    this.#control.refused.reset()
+    for (const { kind, reason, count } of refused) {
+      this.#control.refused.inc({ kind, reason }, count)
+    }
+  }
+
+  /** How many devices of a kind (pod, uplink) have programs. */
+  attachedDevices(kind: string, count: number): void {
+    this.#control.devices.set({ kind }, count)
+  }
+
+  observeWatch({ resource, synced, objects, lastEvent, restarts }: WatchObservation): void {
+    this.#control.watchSynced.set({ resource }, synced ? 1 : 0)
+    this.#control.watchObjects.set({ resource }, objects)
+    this.#control.watchLastEvent.set({ resource }, lastEvent / 1000)
+    const more = restarts - (this.#restarts.get(resource) ?? 0)
+    this.#restarts.set(resource, restarts)
+    this.#control.watchRestarts.inc({ resource }, Math.max(0, more))
+  }
+}
