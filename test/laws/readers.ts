@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { decodeDump } from '../../src/datapath/restore.ts'
+import type { MapOp } from '../../src/plan/image.ts'
+import type { FakeMaps } from '../fakes/fake-maps.ts'
+
+/** Whatever a packet looks up now must lead to live backends of that very frontend. */
+export function checkReaders(maps: FakeMaps): void {
+  const dump = decodeDump(maps.dump())
+  for (const { key, index, isSound } of dump.keys) {
+    assert.ok(isSound, `${key.text} has another key's echo`)
+    if (key.protocol === undefined) continue
+    const { base, count, local } = dump.word(index)
+    assert.ok(dump.name(index) !== undefined, `${key.text} has no name`)
+    for (let at = 0; at < count; at++) {
+      const slot = dump.slot(base + at)
+      const state = dump.state(slot.id)
+      assert.equal(slot.index, index, `${key.text} slot ${at} belongs to another frontend`)
+      assert.equal(slot.generation, state.generation, `${key.text} slot ${at} is of another time`)
+      assert.ok(state.alive, `${key.text} slot ${at} names a missing backend`)
+      assert.equal(slot.local, at < local, `${key.text} slot ${at}: local ones come first`)
+    }
+  }
+}
+
+/** Makes sure that nothing a packet may still be using is written within two seconds. */
+export interface Lease {
+  wrote(op: MapOp, now: number): void
+  restarted(): void
+}
+
+export function createLease(): Lease {
+  const extents = new Map<number, { base: number; count: number }>()
+  let left: { base: number; count: number; until: number }[] = []
+  return {
+    wrote(op, now) {
+      left = left.filter(({ until }) => until > now)
+      if (op.kind === 'word' || op.kind === 'unname') {
+        const old = extents.get(op.index)
+        const isMoved = op.kind === 'unname' || old?.base !== op.word.base
+        if (old !== undefined && isMoved) left.push({ ...old, until: now + 2000 })
+        if (op.kind === 'unname') extents.delete(op.index)
+        else extents.set(op.index, op.word)
+      }
+      if (op.kind !== 'slots') return
+      const end = op.base + op.slots.length
+      const isBusy = (extent: { base: number; count: number }): boolean =>
+        extent.base < end && op.base < extent.base + extent.count
+      assert.ok(!left.some(isBusy), `slots ${op.base}..${end} were published less than 2 s ago`)
+    },
+    restarted() {
+      extents.clear()
+      left = []
+    },
+  }
+}
