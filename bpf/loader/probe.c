@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/bpf.h>
@@ -35,17 +36,51 @@ napi_value probe_prog_type(napi_env env, napi_callback_info info)
 	return c.bad ? NULL : give_int(env, libbpf_probe_bpf_prog_type(type, NULL));
 }
 
+/*
+ * Not libbpf_probe_bpf_helper(): libbpf 1.1 does not know the verifier's newer
+ * words "cannot use helper" (Linux 6.8) and would take them for a yes.
+ */
+static int try_helper(uint32_t type, int32_t helper)
+{
+	static const char *const refusals[] = { "invalid func", "unknown func",
+						"cannot use helper" };
+	/* call helper; exit */
+	struct bpf_insn insns[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = helper },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	char log[4096] = "";
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = sizeof(log),
+		    .log_level = 1);
+	int fd;
+
+	if (type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR)
+		opts.expected_attach_type = BPF_CGROUP_INET4_CONNECT;
+	fd = bpf_prog_load(type, "ksh_probe_func", "GPL", insns, 2, &opts);
+	if (fd >= 0) {
+		close(fd);
+		return 1;
+	}
+	if (log[0] == '\0') /* refused before the verifier looked at the helper */
+		return errno == EPERM || errno == EACCES ? -errno : 0;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (strstr(log, refusals[i]))
+			return 0;
+	return 1; /* it complains about the arguments: the helper itself is there */
+}
+
 /* probeHelper(program type, helper id) -> as above */
 napi_value probe_helper(napi_env env, napi_callback_info info)
 {
-	uint32_t type, helper;
+	uint32_t type;
 	struct call c;
+	int helper;
 
 	if (!call_begin(&c, env, info, 2))
 		return NULL;
 	type = arg_u32(&c, 0);
-	helper = arg_u32(&c, 1);
-	return c.bad ? NULL : give_int(env, libbpf_probe_bpf_helper(type, helper, NULL));
+	helper = arg_int(&c, 1);
+	return c.bad ? NULL : give_int(env, try_helper(type, helper));
 }
 
 /*

@@ -36,10 +36,13 @@ static void on_closed(uv_handle_t *handle)
 
 	free(handle);
 	watch->poll = NULL;
+	if (watch->at_exit)
+		napi_remove_async_cleanup_hook(watch->at_exit);
 	watch->closed(watch);
 }
 
-static void stop_at_exit(void *data)
+/* The runtime waits until on_closed() has removed the hook before it unloads this code. */
+static void stop_at_exit(napi_async_cleanup_hook_handle handle, void *data)
 {
 	watch_stop(data);
 }
@@ -83,7 +86,7 @@ int watch_start(struct watch *watch, napi_env env, int fd, napi_value callback)
 	}
 	napi_create_string_utf8(env, "kube-shunt watch", NAPI_AUTO_LENGTH, &name);
 	napi_async_init(env, NULL, name, &watch->context);
-	napi_add_env_cleanup_hook(env, stop_at_exit, watch);
+	napi_add_async_cleanup_hook(env, stop_at_exit, watch, &watch->at_exit);
 	watch->open = true;
 	if (error)
 		watch_stop(watch);
@@ -96,7 +99,6 @@ void watch_stop(struct watch *watch)
 	if (!watch->open)
 		return;
 	watch->open = false;
-	napi_remove_env_cleanup_hook(watch->env, stop_at_exit, watch);
 	napi_delete_reference(watch->env, watch->callback);
 	napi_async_destroy(watch->env, watch->context);
 	uv_poll_stop(watch->poll);

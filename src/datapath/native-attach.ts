@@ -51,7 +51,8 @@ const xdpFlags = { auto: 0, generic: 1 << 1, native: 1 << 2 }
 const tcPoints = { ingress: 1, egress: 2, both: 3 }
 const xdpModes = ['none', 'native', 'generic', 'offloaded', 'several'] as const
 const errnoExists = -17
-const errnoMissing = -2
+/* EINVAL is how the kernel says that the hook has no clsact, or no filter yet. */
+const errnosMissing = [-2, -22]
 
 /** Puts a program on a device's tcx hook; the fd of the link. */
 export function attachTcx(
@@ -148,7 +149,7 @@ export function attachTc(programFd: number, filter: TcFilter): void {
 export function detachTc(filter: TcFilter): boolean {
   const { ifindex, direction, handle, priority } = filter
   const result = binding().tcDetach(ifindex, tcPoints[direction], handle, priority)
-  if (result === errnoMissing) {
+  if (errnosMissing.includes(result)) {
     binding().logTake()
     return false
   }
@@ -160,7 +161,7 @@ export function detachTc(filter: TcFilter): boolean {
 export function queryTc(filter: TcFilter): number | undefined {
   const { ifindex, direction, handle, priority } = filter
   const result = binding().tcQuery(ifindex, tcPoints[direction], handle, priority)
-  if (result === errnoMissing) {
+  if (errnosMissing.includes(result)) {
     binding().logTake()
     return undefined
   }

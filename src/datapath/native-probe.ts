@@ -13,6 +13,8 @@ export const helpers = {
   loop: 181,
 } as const
 
+const errnoNotSupported = -95
+
 /** Can the kernel attach tcx links? Found by trying on a device that cannot exist. */
 export function hasTcx(): boolean {
   return answer(binding().probeTcx(), 'probe tcx links')
@@ -37,9 +39,12 @@ export function hasHelper(programType: number, helper: number): boolean {
   return answer(binding().probeHelper(programType, helper), what)
 }
 
-/* What libbpf says while probing is expected and must not end up in a later error. */
+/*
+ * EOPNOTSUPP: libbpf itself does not know what is asked about. What it says while probing is
+ * expected and must not end up in a later error.
+ */
 function answer(result: number, what: string): boolean {
-  const said = check(result, what)
+  const said = result === errnoNotSupported ? 0 : check(result, what)
   binding().logTake()
   return said === 1
 }
