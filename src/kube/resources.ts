@@ -2,6 +2,7 @@
 export interface Resource {
   readonly kind: string
   readonly apiVersion: string
+  readonly namespaced: boolean
   /** Path of the collection in all namespaces. */
   readonly path: string
   readonly labelSelector?: string
@@ -12,6 +13,7 @@ export interface Resource {
 export const services: Resource = {
   kind: 'Service',
   apiVersion: 'v1',
+  namespaced: true,
   path: '/api/v1/services',
   labelSelector: '!service.kubernetes.io/service-proxy-name',
   fieldSelector: 'spec.clusterIP!=None',
@@ -21,6 +23,7 @@ export const services: Resource = {
 export const endpointSlices: Resource = {
   kind: 'EndpointSlice',
   apiVersion: 'discovery.k8s.io/v1',
+  namespaced: true,
   path: '/apis/discovery.k8s.io/v1/endpointslices',
   labelSelector: '!service.kubernetes.io/headless',
 }
@@ -29,6 +32,7 @@ export const endpointSlices: Resource = {
 export const serviceCidrs: Resource = {
   kind: 'ServiceCIDR',
   apiVersion: 'networking.k8s.io/v1',
+  namespaced: false,
   path: '/apis/networking.k8s.io/v1/servicecidrs',
 }
 
@@ -37,6 +41,7 @@ export function nodeResource(name: string): Resource {
   return {
     kind: 'Node',
     apiVersion: 'v1',
+    namespaced: false,
     path: '/api/v1/nodes',
     fieldSelector: `metadata.name=${name}`,
   }
