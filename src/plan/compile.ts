@@ -45,7 +45,7 @@ export function compileService(
   const frontends: FrontendImage[] = []
   const refusals: PlanRefusal[] = []
   const seen = new Set<string>()
-  let newKeys = 0
+  const newKeys = new Set<string>()
   for (const frontend of resolved.frontends) {
     const had = have?.frontends.find((other) => isSame(other, frontend))
     const refuse = (reason: RefusalReason, detail: string): undefined => {
@@ -54,11 +54,9 @@ export function compileService(
     }
     const group = groupOf(groups, frontend)
     const keys = wonKeys(state, frontend, seen, refuse)
-    const room = state.limits.keys - state.keys.size - state.garbage.strangeKeys.length - newKeys
-    const compiler: Compiler = { state, frontend, had, group, refuse }
-    const image = compileFrontend(compiler, keys, room)
+    const image = compileFrontend({ state, frontend, had, group, newKeys, refuse }, keys)
     if (image === undefined) continue
-    newKeys += missingKeys(state, frontend, image.keys)
+    for (const text of missingKeys(state, frontend, image.keys)) newKeys.add(text)
     frontends.push(image)
   }
   const image = { service: resolved.name, frontends }
@@ -71,6 +69,8 @@ interface Compiler {
   readonly frontend: Frontend
   readonly had: FrontendImage | undefined
   readonly group: Group
+  /** Keys that earlier frontends of the Service will add. */
+  readonly newKeys: ReadonlySet<string>
   readonly refuse: (reason: RefusalReason, detail: string) => undefined
 }
 
@@ -102,27 +102,30 @@ function wonKeys(
   return keys.length === frontend.keys.length ? frontend.keys : keys
 }
 
+/** The keys that would be new in the map, those of VIPs included. */
 function missingKeys(
   state: PlanState,
   frontend: Pick<Frontend, 'ownsAddresses'>,
   keys: readonly FrontendKey[],
-): number {
-  let missing = keys.filter((key) => !state.keys.has(key.text)).length
-  if (frontend.ownsAddresses) {
-    const addresses = new Set(keys.map((key) => key.address))
-    for (const address of addresses) if (!state.keys.has(address)) missing++
-  }
-  return missing
+): string[] {
+  const texts = keys.map((key) => key.text)
+  if (frontend.ownsAddresses) for (const key of keys) texts.push(key.address)
+  return texts.filter((text) => !state.keys.has(text))
+}
+
+function hasRoom({ state, frontend, newKeys }: Compiler, keys: readonly FrontendKey[]): boolean {
+  const missing = new Set([...newKeys, ...missingKeys(state, frontend, keys)])
+  const used = state.keys.size + state.garbage.strangeKeys.length
+  return missing.size === newKeys.size || used + missing.size <= state.limits.keys
 }
 
 function compileFrontend(
   compiler: Compiler,
   won: readonly FrontendKey[],
-  room: number,
 ): FrontendImage | undefined {
-  const { state, frontend, had, refuse } = compiler
+  const { state, had, refuse } = compiler
   let keys = won
-  if (missingKeys(state, frontend, won) > room) {
+  if (!hasRoom(compiler, won)) {
     refuse('frontends-full', `the frontends map holds ${state.limits.keys} entries`)
     const kept = new Set(had?.keys.map((key) => key.text))
     keys = won.filter((key) => kept.has(key.text))
@@ -216,14 +219,18 @@ function fixedPart(
   }
 }
 
-/** Whether the slots hold the same set, whatever their order. */
+/**
+ * Whether the slots that are there will do, whatever their order: they hold the same set, and
+ * every spare. A spare more does no harm; its state says that it is gone.
+ */
 function isSameSet(had: FrontendImage, slots: readonly TrackedBackend[], count: number): boolean {
-  if (had.slots.length !== slots.length || had.count !== count) return false
-  const usable = new Map(had.slots.map((slot, at) => [slot.id, at < had.count]))
-  const places = new Map(had.slots.map((slot) => [slot.id, slot.local]))
-  return slots.every(
-    (slot, at) => usable.get(slot.id) === at < count && places.get(slot.id) === slot.local,
-  )
+  if (had.slots.length < slots.length || had.count !== count) return false
+  const places = new Map(had.slots.map((slot, at) => [slot.id, placeOf(slot, at < had.count)]))
+  return slots.every((slot, at) => places.get(slot.id) === placeOf(slot, at < count))
+}
+
+function placeOf(slot: TrackedBackend, isUsable: boolean): number {
+  return Number(isUsable) * 2 + Number(slot.local)
 }
 
 function inOrderOf(
@@ -231,6 +238,8 @@ function inOrderOf(
   slots: readonly TrackedBackend[],
 ): readonly TrackedBackend[] {
   const byId = new Map(slots.map((slot) => [slot.id, slot]))
-  const ordered = had.slots.map((slot) => byId.get(slot.id)!)
-  return ordered.every((slot, at) => slot === had.slots[at]) ? had.slots : ordered
+  const ordered = had.slots.flatMap((slot) => byId.get(slot.id) ?? [])
+  const isSame =
+    ordered.length === had.slots.length && ordered.every((slot, at) => slot === had.slots[at])
+  return isSame ? had.slots : ordered
 }

@@ -56,17 +56,19 @@ function withSpares(
     const slots = [...image.slots]
     const ids = new Set(slots.map((slot) => slot.id))
     let at = image.extent.base + image.count
+    let size = image.count
     while (next < starts.length && starts[next]! < at) next++
     const end = starts[next] ?? dump.limits.slots
     for (; at < end; at++) {
+      if (dump.slot(at).index !== image.index) break
       const slot = readSlot(dump, image, at, owners)
-      if (slot?.alive !== true || ids.has(slot.id)) break
+      if (slot?.alive !== true || ids.has(slot.id)) continue
       owners.set(slot.id, ownerText(image, slot))
       ids.add(slot.id)
       slots.push(slot)
+      size = at + 1 - image.extent.base
     }
-    const extent =
-      slots.length === 0 ? { base: 0, size: 0 } : { ...image.extent, size: slots.length }
+    const extent = size === 0 ? { base: 0, size } : { ...image.extent, size }
     return { ...image, slots, extent }
   })
 }
