@@ -39,26 +39,27 @@ export function openRoot(bpffs: string): Root {
  */
 export function lockRoot(root: Root): void {
   if (lockPath(root.path) !== undefined) return
-  throw new ShuntError('KSH_OWNED', `another agent owns ${root.path}; stop it or use another --bpffs`)
+  throw new ShuntError(
+    'KSH_OWNED',
+    `another agent owns ${root.path}; stop it or use another --bpffs`,
+  )
 }
 
 function requireBpffs(bpffs: string): void {
-  const nearest = existsSync(bpffs) ? bpffs : dirname(bpffs)
-  if (!existsSync(nearest))
-    throw new ShuntError('KSH_BPFFS', `--bpffs ${bpffs}: ${nearest} does not exist`)
-  if (!isBpffs(nearest))
-    throw new ShuntError(
-      'KSH_BPFFS',
-      `--bpffs ${bpffs}: not on a bpf file system; mount one (mount -t bpf bpf /sys/fs/bpf)`,
-    )
+  let nearest = bpffs
+  while (!existsSync(nearest)) nearest = dirname(nearest)
+  if (isBpffs(nearest)) return
+  throw new ShuntError(
+    'KSH_BPFFS',
+    `--bpffs ${bpffs}: not on a bpf file system; mount one (mount -t bpf bpf /sys/fs/bpf)`,
+  )
 }
 
 function claimDirectory(path: string): void {
   try {
-    mkdirSync(path, { mode: 0o700 })
+    mkdirSync(path, { mode: 0o700, recursive: true })
   } catch (cause) {
-    if (!existsSync(path))
-      throw new ShuntError('KSH_BPFFS', `--bpffs: create ${path}: ${messageOf(cause)}`, { cause })
+    throw new ShuntError('KSH_BPFFS', `--bpffs: create ${path}: ${messageOf(cause)}`, { cause })
   }
   const { uid, mode } = lstatSync(path)
   const owner = process.geteuid?.() ?? 0

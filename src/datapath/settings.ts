@@ -35,9 +35,7 @@ export function openSettings(path: string): number {
 export function readSettings(fd: number): Settings | undefined {
   const bytes = openMap(fd).get(key)
   const { hash_seed, midflow_pass_until } = settings.parse(bytes!)
-  return hash_seed === 0
-    ? undefined
-    : { hashSeed: hash_seed, midflowPassUntil: midflow_pass_until }
+  return hash_seed === 0 ? undefined : { hashSeed: hash_seed, midflowPassUntil: midflow_pass_until }
 }
 
 /** Makes the settings of this node's first start. */

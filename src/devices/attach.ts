@@ -49,7 +49,11 @@ export function createAttacher(options: AttachOptions): Attacher {
   return {
     devices: () => [...attached.values()],
     sync(wanted) {
-      const report = { attached: [] as PodDevice[], detached: [] as number[], failed: [] as Failure[] }
+      const report = {
+        attached: [] as PodDevice[],
+        detached: [] as number[],
+        failed: [] as Failure[],
+      }
       const indexes = new Set(wanted.map((device) => device.index))
       for (const index of place.known()) {
         if (indexes.has(index)) continue
@@ -59,7 +63,9 @@ export function createAttacher(options: AttachOptions): Attacher {
       }
       for (const device of wanted) {
         try {
-          const isNew = directions.map((direction) => place.ensure(device, direction)).includes(true)
+          const isNew = directions
+            .map((direction) => place.ensure(device, direction))
+            .includes(true)
           if (isNew) report.attached.push(device)
           attached.set(device.index, device)
         } catch (error) {

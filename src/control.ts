@@ -1,0 +1,102 @@
+import type { Config } from './config.ts'
+import { closeFd } from './datapath/native.ts'
+import { openDatapathMaps, type KernelMaps } from './datapath/maps.ts'
+import { mapMemory } from './datapath/native-memory.ts'
+import { perCpuOf } from './datapath/percpu.ts'
+import type { Datapath } from './datapath/programs.ts'
+import { restore } from './datapath/restore.ts'
+import type { Log } from './log.ts'
+import { createClusterState, type ClusterState } from './reconcile/cluster-state.ts'
+import { reconcile, type Reconciler } from './reconcile/reconcile.ts'
+import { createSchedule } from './reconcile/schedule.ts'
+import type { Reports } from './reports.ts'
+
+/** The control plane: cluster objects in, map writes out. */
+export interface Control {
+  readonly cluster: ClusterState
+  nodeAddresses(): readonly string[]
+  onNode(listener: () => void): void
+  close(): void
+}
+
+export interface ControlOptions {
+  readonly config: Config
+  readonly datapath: Datapath
+  readonly reports: Reports
+  readonly log: Log
+}
+
+/** Events that arrive within this time of each other share a pass. */
+const gatherMilliseconds = 2
+const retryMilliseconds = 1_000
+
+/** Restores what the maps hold, and runs a pass whenever the cluster changes from that. */
+export function openControl({ config, datapath, reports, log }: ControlOptions): Control {
+  const now = (): number => performance.now()
+  const maps = openMaps(datapath)
+  let nodeAddresses: readonly string[] = []
+  let nodeListener = (): void => undefined
+  const cluster = createClusterState(config.nodeName, {
+    changed: () => {
+      reports.queued(cluster.pending())
+      schedule.nudge()
+    },
+    refused: (refused) => {
+      const { kind, name, field, value, reason } = refused
+      log.warn({ kind, name, field, value, reason }, 'object refused in part')
+      reports.refused(refused)
+    },
+    node: (node) => {
+      nodeAddresses = node?.addresses ?? []
+      reports.node(node)
+      nodeListener()
+    },
+  })
+  const state = restore(maps.dump())
+  reports.planned(state)
+  const reconciler: Reconciler = { cluster, state, maps, now, hasPruned: false }
+  const schedule = createSchedule({
+    run: () => {
+      const report = reconcile(reconciler)
+      if (report === undefined) return
+      reports.passed(report)
+      if (report.wakeIn !== undefined) schedule.wakeIn(report.wakeIn + gatherMilliseconds)
+      const { services, ops } = report
+      if (ops.length > 0) log.debug({ services, ops: ops.length }, 'maps written')
+    },
+    failed: (err) => {
+      log.error({ err }, 'pass failed')
+      reports.passFailed()
+    },
+    gatherMilliseconds,
+    retryMilliseconds,
+    now,
+  })
+  return {
+    cluster,
+    nodeAddresses: () => nodeAddresses,
+    onNode: (listener) => (nodeListener = listener),
+    close: () => schedule.stop(),
+  }
+}
+
+function openMaps(datapath: Datapath): KernelMaps {
+  const stats = perCpuOf(datapath.mapFd('frontend_stats'))
+  return openDatapathMaps({
+    frontends: datapath.mapFd('frontends'),
+    frontendWords: datapath.mapFd('frontend_words'),
+    frontendNames: datapath.mapFd('frontend_names'),
+    backends: datapath.mapFd('backends'),
+    backendStates: datapath.mapFd('backend_states'),
+    wordsMemory: memoryOf(datapath, 'frontend_words'),
+    statesMemory: memoryOf(datapath, 'backend_states'),
+    clearStats: (index) => stats.clearIndex(index),
+  })
+}
+
+function memoryOf(datapath: Datapath, map: string): ArrayBuffer {
+  const fd = datapath.mapFd(map)
+  const { memory } = mapMemory(fd)
+  closeFd(fd)
+  return memory
+}

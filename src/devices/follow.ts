@@ -1,0 +1,76 @@
+import type { RawMap } from 'bpf'
+import { device as deviceCodec } from '../datapath/abi.ts'
+import { indexKey } from '../datapath/percpu.ts'
+import type { Attacher, AttachReport } from './attach.ts'
+import { choosePodDevices, type Choice, type PodDevice } from './pod-devices.ts'
+import { watchLinks } from './watch-links.ts'
+
+export interface FollowOptions {
+  readonly attacher: Attacher
+  /** The `devices` map. */
+  readonly devicesMap: RawMap
+  readonly choice: () => Choice
+  readonly synced: (report: AttachReport) => void
+  /** Devices cannot be followed any more. */
+  readonly failed: (error: Error) => void
+  /** How often to look whether somebody took our programs off. */
+  readonly checkMilliseconds: number
+}
+
+export interface Following {
+  /** Settles when the devices of the start have our programs. */
+  readonly ready: Promise<void>
+  /** The choice may have changed. */
+  recheck(): void
+  close(): void
+}
+
+/** Keeps our programs on every pod device as devices come, go, and change. */
+export function followPodDevices(options: FollowOptions): Following {
+  let isDue = false
+  let isReady = false
+  const sync = (): void => {
+    isDue = false
+    const wanted = choosePodDevices(watch.table, options.choice())
+    writeDevices(options.devicesMap, options.attacher.devices(), wanted)
+    options.synced(options.attacher.sync(wanted))
+  }
+  /* The events at hand share one sync. */
+  const recheck = (): void => {
+    if (isDue || !isReady) return
+    isDue = true
+    setImmediate(sync)
+  }
+  const watch = watchLinks({ onChange: recheck, onOverrun: recheck, onError: options.failed })
+  const timer = setInterval(recheck, options.checkMilliseconds)
+  const ready = watch.ready.then(() => {
+    isReady = true
+    sync()
+  })
+  return {
+    ready,
+    recheck,
+    close() {
+      clearInterval(timer)
+      watch.close()
+      isReady = false
+    },
+  }
+}
+
+/** Tells the programs which bridge a device belongs to, before they are on it. */
+function writeDevices(
+  map: RawMap,
+  before: readonly PodDevice[],
+  wanted: readonly PodDevice[],
+): void {
+  const value = Buffer.alloc(deviceCodec.size)
+  const known = new Map(before.map((device) => [device.index, device.bridge]))
+  for (const { index, bridge } of wanted) {
+    if (known.get(index) === bridge) continue
+    deviceCodec.format(value, { master: bridge, flags: 0 })
+    map.set(indexKey(index), value)
+  }
+  const indexes = new Set(wanted.map(({ index }) => index))
+  for (const index of known.keys()) if (!indexes.has(index)) map.delete(indexKey(index))
+}

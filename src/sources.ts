@@ -1,0 +1,64 @@
+import { packageVersion } from './cli/program.ts'
+import type { Config, Source } from './config.ts'
+import { followClusterFile } from './kube/cluster-file.ts'
+import { loadClusterAccess } from './kube/kubeconfig.ts'
+import { reflect } from './kube/reflect.ts'
+import { endpointSlices, nodeResource, services } from './kube/resources.ts'
+import { createTransport } from './kube/transport.ts'
+import type { ReflectorHealth } from './kube/sink.ts'
+import type { Log } from './log.ts'
+import type { ClusterState } from './reconcile/cluster-state.ts'
+import type { Reports } from './reports.ts'
+
+export interface SourceOptions {
+  readonly cluster: ClusterState
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly reports: Reports
+}
+
+/** Sources that feed the cluster state until the signal aborts. */
+export interface Sources {
+  /** They can be used: a file has been read, the way to an API server is known. */
+  readonly usable: Promise<void>
+  /** Rejects when they cannot be used at all; settles otherwise at the end. */
+  readonly ended: Promise<void>
+}
+
+/** Starts the sources that the configuration names. */
+export function openSources(config: Config, options: SourceOptions): Sources {
+  const { cluster, log, signal, reports } = options
+  const targets = [
+    { resource: services, sink: cluster.services },
+    { resource: endpointSlices, sink: cluster.endpointSlices },
+    { resource: nodeResource(config.nodeName), sink: cluster.node },
+  ]
+  const usable = Promise.withResolvers<undefined>()
+  const onHealth = (health: ReflectorHealth): void => {
+    reports.reflector(health)
+    if (health.synced) usable.resolve(undefined)
+  }
+  const follow = async (): Promise<void> => {
+    const { source } = config
+    if (source.kind === 'cluster-file') {
+      await followClusterFile({ path: source.path, targets, signal, log, onHealth })
+      return
+    }
+    const transport = openTransport(source)
+    usable.resolve(undefined)
+    const all = targets.map((target) => reflect({ ...target, transport, signal, log, onHealth }))
+    await Promise.all(all)
+    await transport.close()
+  }
+  return { usable: usable.promise, ended: follow() }
+}
+
+function openTransport(
+  source: Extract<Source, { kind: 'api' }>,
+): ReturnType<typeof createTransport> {
+  const access = loadClusterAccess({
+    ...(source.kubeconfig === undefined ? {} : { kubeconfig: source.kubeconfig }),
+    ...(source.master === undefined ? {} : { master: source.master }),
+  })
+  return createTransport(access, { version: packageVersion() })
+}
