@@ -220,15 +220,15 @@ async function stampOf(path: string): Promise<string> {
 
 /** Remembers that it was rung while nobody listened. */
 class Bell {
-  #waiting = Promise.withResolvers<void>()
+  #waiting = Promise.withResolvers<undefined>()
 
   ring(): void {
-    this.#waiting.resolve()
+    this.#waiting.resolve(undefined)
   }
 
   async rung(): Promise<void> {
     await this.#waiting.promise
-    this.#waiting = Promise.withResolvers<void>()
+    this.#waiting = Promise.withResolvers<undefined>()
   }
 }
 

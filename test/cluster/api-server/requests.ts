@@ -137,6 +137,8 @@ export function sendJson(response: ServerResponse, code: number, body: unknown):
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
+  if (request.headers['content-type']?.includes('protobuf') === true)
+    throw statusFor(415, 'protobuf is not spoken here; use a manifest (kubectl create -f)')
   const chunks: Buffer[] = []
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   return Buffer.concat(chunks).toString('utf8')
