@@ -67,21 +67,37 @@ static ssize_t receive(struct netlink *nl, uint8_t *to)
 	return len;
 }
 
-static void on_ready(struct watch *watch, int error)
+/* Fills the batch; the error that ended it, 0 when there is nothing more for now. */
+static int receive_batch(struct netlink *nl, size_t *len)
 {
-	struct netlink *nl = netlink_of(watch);
-	size_t len = 0;
 	ssize_t got;
 
-	for (int i = 0; !error && i < BATCH_DATAGRAMS && BATCH_BYTES - len >= DATAGRAM_BYTES; i++) {
-		got = receive(nl, nl->batch + len);
-		if (got >= 0)
-			len += ((size_t)got + 3) / 4 * 4;
-		else if (got == -EAGAIN || got == -EINTR)
+	*len = 0;
+	for (int i = 0; i < BATCH_DATAGRAMS && BATCH_BYTES - *len >= DATAGRAM_BYTES; i++) {
+		got = receive(nl, nl->batch + *len);
+		if (got == -EAGAIN || got == -EINTR)
 			break;
-		else
-			error = (int)got;
+		if (got < 0)
+			return (int)got;
+		*len += ((size_t)got + 3) / 4 * 4;
 	}
+	return 0;
+}
+
+/*
+ * libuv takes the error state of an overrun for a broken descriptor and stops;
+ * the socket itself knows what happened.
+ */
+static void on_ready(struct watch *watch, int poll_error)
+{
+	struct netlink *nl = netlink_of(watch);
+	size_t len;
+	int error = receive_batch(nl, &len);
+
+	if (!error && poll_error)
+		error = len ? watch_resume(watch) : poll_error;
+	else if (error == -ENOBUFS && poll_error && watch_resume(watch))
+		error = poll_error;
 	if (len)
 		watch_call(watch, nl->batch, len, 0);
 	if (error)

@@ -93,6 +93,12 @@ int watch_start(struct watch *watch, napi_env env, int fd, napi_value callback)
 	return error;
 }
 
+/* Goes on after libuv stopped by itself. */
+int watch_resume(struct watch *watch)
+{
+	return uv_poll_start(watch->poll, UV_READABLE_EVENT, on_ready);
+}
+
 /* Repeated calls do nothing. */
 void watch_stop(struct watch *watch)
 {

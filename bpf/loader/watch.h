@@ -21,6 +21,7 @@ struct watch {
 };
 
 int watch_start(struct watch *watch, napi_env env, int fd, napi_value callback);
+int watch_resume(struct watch *watch);
 void watch_stop(struct watch *watch);
 void watch_set_ref(struct watch *watch, bool ref);
 void watch_call(struct watch *watch, const void *data, size_t len, int error);

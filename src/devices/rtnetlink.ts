@@ -149,7 +149,7 @@ function parseBody(type: number, body: Buffer): MessageBody {
   switch (type) {
     case types.error:
       if (body.length < 20) return malformed('error message')
-      return { kind: 'error', errno: body.readInt32LE(0), request: body.readUInt32LE(12) }
+      return { kind: 'error', errno: body.readInt32LE(0), request: body.readUInt16LE(8) }
     case types.done:
       return { kind: 'done', errno: body.length < 4 ? 0 : body.readInt32LE(0) }
     case types.newLink:
