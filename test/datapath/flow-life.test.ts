@@ -1,0 +1,335 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { answer, ask, casts, connect, converse, oneBackend, tcp, udp, v4 } from './cast.ts'
+import { datapath, type Node } from './harness.ts'
+
+/** Ticks a flow may stay silent: the defaults of bpf/config.h. */
+const lifetimes = {
+  syn: 28,
+  established: 7544,
+  halfClosed: 3353,
+  fin: 28,
+  reset: 10,
+  unreplied: 28,
+  replied: 168,
+}
+
+const { client, vip, backend } = v4
+const [second] = v4.others as [string]
+const forwardTuple = `${client} > ${vip}`
+const reverseTuple = `${backend} > ${client}`
+
+function connected(): Node {
+  const node = datapath({ services: oneBackend(v4) })
+  connect(node, v4)
+  return node
+}
+
+function closed(): Node {
+  const node = connected()
+  node.fromPod(ask(v4, { tcp: 'FA' }))
+  node.toPod(answer(v4, { tcp: 'FA' }))
+  node.fromPod(ask(v4, { tcp: 'A' }))
+  node.counted()
+  return node
+}
+
+describe('a flow without a reply', () => {
+  test('is kept apart from established flows, both halves', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4))
+    assert.deepEqual(node.tables.lines(), [
+      `half_open: TCP ${forwardTuple} = ${client} > ${backend} []`,
+      `half_open: TCP ${reverseTuple} = ${vip} > ${client} [reverse egress]`,
+    ])
+  })
+
+  for (const cast of casts) {
+    test(`becomes established with its first reply, both halves (${cast.family})`, () => {
+      const node = datapath({ services: oneBackend(cast) })
+      node.fromPod(ask(cast))
+      node.toPod(answer(cast, { tcp: 'SA' }))
+      assert.deepEqual(node.tables.lines(), [
+        `flows: TCP ${cast.client} > ${cast.vip} = ${cast.client} > ${cast.backend} [replied]`,
+        `flows: TCP ${cast.backend} > ${cast.client} = ${cast.vip} > ${cast.client} [reverse egress replied]`,
+      ].sort())
+    })
+  }
+
+  test('becomes established though its client half was evicted', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4))
+    node.tables.forget(forwardTuple)
+    assert.equal(node.toPod(answer(v4, { tcp: 'SA' })).text, `next: TCP ${vip} > ${client} [SA]`)
+    assert.equal(
+      node.fromPod(ask(v4, { tcp: 'A' })).text,
+      `next: TCP ${client} > ${backend} [A]`,
+    )
+    assert.equal(node.tables.lines().length, 2)
+  })
+
+  test('has an acknowledgement translated even if it was not promoted', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4))
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+    assert.deepEqual(node.counted(), { flow_created: 1, forward: 2 })
+  })
+
+  test('is not promoted by a reset from the backend, which still reaches the client', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4))
+    assert.equal(node.toPod(answer(v4, { tcp: 'RA' })).text, `next: TCP ${vip} > ${client} [RA]`)
+    assert.deepEqual(node.tables.lines(), [
+      `half_open: TCP ${forwardTuple} = ${client} > ${backend} [reset-reverse]`,
+      `half_open: TCP ${reverseTuple} = ${vip} > ${client} [reverse egress reset-reverse]`,
+    ])
+  })
+
+  test('has its reply half rebuilt by the client’s next SYN', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4))
+    node.tables.forget(reverseTuple)
+    node.fromPod(ask(v4))
+    assert.equal(node.counted().flow_twin_rebuilt, 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'SA' })).text, `next: TCP ${vip} > ${client} [SA]`)
+  })
+})
+
+describe('a repeated SYN', () => {
+  const backends = [backend, ...v4.others]
+
+  test('goes to the same backend', () => {
+    const node = datapath({ services: { [tcp(vip)]: backends } })
+    const first = node.fromPod(ask(v4)).text
+    for (let i = 0; i < 5; i++) assert.equal(node.fromPod(ask(v4)).text, first)
+    assert.deepEqual(node.counted(), { forward: 6, flow_created: 1 })
+  })
+
+  test('goes to the same backend though its flow was evicted', () => {
+    const node = datapath({ services: { [tcp(vip)]: backends } })
+    const first = node.fromPod(ask(v4)).text
+    for (let i = 0; i < 5; i++) {
+      node.tables.forgetAll()
+      assert.equal(node.fromPod(ask(v4)).text, first)
+    }
+  })
+
+  test('goes to the same backend while the set grows around it', () => {
+    const node = datapath({ services: { [tcp(vip)]: [backend] } })
+    node.fromPod(ask(v4))
+    node.publish(tcp(vip), [...v4.others, backend])
+    assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${backend} [S]`)
+  })
+
+  test('moves when its backend is gone', () => {
+    const node = datapath({ services: { [tcp(vip)]: [backend] } })
+    node.fromPod(ask(v4))
+    node.publish(tcp(vip), [second])
+    node.kill(tcp(vip), backend)
+    assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${second} [S]`)
+    assert.equal(node.counted().flow_backend_gone, 1)
+  })
+})
+
+describe('an established connection', () => {
+  test('stays with its backend when that is no longer in the set and no longer alive', () => {
+    const node = connected()
+    node.publish(tcp(vip), [second])
+    node.kill(tcp(vip), backend)
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+  })
+
+  test('survives the deletion of its Service', () => {
+    const node = connected()
+    node.withdraw(tcp(vip))
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
+  })
+
+  test('lives two hours of silence and not three', () => {
+    const node = connected()
+    node.tables.age(lifetimes.established - 1)
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+    node.tables.age(lifetimes.established + 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, 'next: untouched')
+    assert.deepEqual(node.counted(), { forward: 1, flow_expired: 1 })
+    assert.deepEqual(node.tables.lines(), [])
+  })
+
+  test('is kept alive in both halves by packets of one direction', () => {
+    const node = connected()
+    for (let i = 0; i < 3; i++) {
+      node.tables.age(lifetimes.established - 1)
+      node.toPod(answer(v4, { tcp: 'A' }))
+    }
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+  })
+
+  test('is not disturbed by packets seen at the other hook', () => {
+    const node = connected()
+    node.tables.age(lifetimes.established + 1)
+    assert.equal(node.fromPod(answer(v4, { tcp: 'A' })).text, 'next: untouched')
+    assert.equal(node.toPod(ask(v4, { tcp: 'A' })).text, 'next: untouched')
+    assert.equal(node.tables.lines().length, 2)
+  })
+})
+
+describe('the end of a connection', () => {
+  test('a FIN is noted on both halves', () => {
+    const node = connected()
+    node.fromPod(ask(v4, { tcp: 'FA' }))
+    assert.match(node.tables.lines()[0]!, /\[replied fin-forward\]/)
+    assert.match(node.tables.lines()[1]!, /\[reverse egress replied fin-forward\]/)
+  })
+
+  test('a half-closed connection lives an hour', () => {
+    const node = connected()
+    node.fromPod(ask(v4, { tcp: 'FA' }))
+    node.tables.age(lifetimes.halfClosed - 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
+    node.tables.age(lifetimes.halfClosed + 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, 'next: untouched')
+  })
+
+  test('with both FINs it lives half a minute', () => {
+    const node = closed()
+    node.tables.age(lifetimes.fin - 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
+    node.tables.age(lifetimes.fin + 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, 'next: untouched')
+  })
+
+  for (const side of ['client', 'backend'] as const) {
+    test(`after a reset by the ${side} it lives ten seconds`, () => {
+      const node = connected()
+      if (side === 'client') node.fromPod(ask(v4, { tcp: 'R' }))
+      else node.toPod(answer(v4, { tcp: 'R' }))
+      node.tables.age(lifetimes.reset + 1)
+      assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, 'next: untouched')
+      assert.equal(node.counted().flow_expired, 1)
+    })
+
+    test(`a reset by the ${side} that it does not mean is forgotten when it goes on`, () => {
+      const node = connected()
+      const send = (flags: string): string =>
+        side === 'client'
+          ? node.fromPod(ask(v4, { tcp: flags })).text
+          : node.toPod(answer(v4, { tcp: flags })).text
+      send('R')
+      assert.match(node.tables.lines().join(), /reset/)
+      send('A')
+      assert.doesNotMatch(node.tables.lines().join(), /reset/)
+      node.tables.age(lifetimes.established - 1)
+      assert.match(send('A'), /^next: TCP/)
+      assert.equal(node.counted().flow_expired, undefined)
+    })
+  }
+
+  test('a reset by the backend is not forgotten because the client goes on', () => {
+    const node = connected()
+    node.toPod(answer(v4, { tcp: 'R' }))
+    node.fromPod(ask(v4, { tcp: 'A' }))
+    assert.match(node.tables.lines()[0]!, /reset-reverse/)
+  })
+})
+
+describe('a client that uses its port again', () => {
+  const cases: [string, () => Node][] = [
+    ['after both FINs', closed],
+    [
+      'after a reset',
+      () => {
+        const node = connected()
+        node.fromPod(ask(v4, { tcp: 'R' }))
+        return node
+      },
+    ],
+    [
+      'after the flow expired',
+      () => {
+        const node = connected()
+        node.tables.age(lifetimes.established + 1)
+        return node
+      },
+    ],
+    [
+      'after a SYN that nobody answered expired',
+      () => {
+        const node = datapath({ services: oneBackend(v4) })
+        node.fromPod(ask(v4))
+        node.tables.age(lifetimes.syn + 1)
+        return node
+      },
+    ],
+  ]
+  for (const [when, prepare] of cases) {
+    test(`${when} gets a new choice among the backends of now`, () => {
+      const node = prepare()
+      node.publish(tcp(vip), [second])
+      assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${second} [S]`)
+      assert.equal(node.counted().flow_created, 1)
+      assert.deepEqual(node.tables.lines(), [
+        `half_open: TCP ${forwardTuple} = ${client} > ${second} []`,
+        `half_open: TCP ${second} > ${client} = ${vip} > ${client} [reverse egress]`,
+      ])
+    })
+  }
+
+  test('to dial the backend itself is not taken for the closed connection', () => {
+    const node = closed()
+    const direct = { ...v4, vip: backend }
+    assert.equal(node.fromPod(ask(direct)).text, 'next: untouched')
+    assert.equal(node.toPod(answer(v4, { tcp: 'SA' })).text, 'next: untouched')
+  })
+
+  test('to dial the backend itself leaves a living connection through the VIP alone', () => {
+    const node = connected()
+    node.fromPod(ask({ ...v4, vip: backend }))
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
+  })
+
+  test('on a half-closed connection that lives keeps the old flow until it sends a SYN', () => {
+    const node = connected()
+    node.toPod(answer(v4, { tcp: 'FA' }))
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
+    node.publish(tcp(vip), [second])
+    assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${second} [S]`)
+  })
+})
+
+describe('datagram flows', () => {
+  test('live half a minute without a reply', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4, { udp: true }))
+    node.tables.age(lifetimes.unreplied + 1)
+    assert.equal(node.toPod(answer(v4, { udp: true })).text, 'next: untouched')
+  })
+
+  test('live three minutes after a reply', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    converse(node, v4)
+    node.tables.age(lifetimes.replied - 1)
+    assert.equal(node.toPod(answer(v4, { udp: true })).text, `next: UDP ${vip} > ${client}`)
+    node.tables.age(lifetimes.replied + 1)
+    assert.equal(node.toPod(answer(v4, { udp: true })).text, 'next: untouched')
+  })
+
+  test('expired get a new choice with the next datagram', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    converse(node, v4)
+    node.tables.age(lifetimes.replied + 1)
+    node.publish(udp(vip), [second])
+    assert.equal(node.fromPod(ask(v4, { udp: true })).text, `next: UDP ${client} > ${second}`)
+    assert.equal(node.counted().flow_expired, 1)
+  })
+
+  test('that are never answered are counted once and stay half open', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    for (let i = 0; i < 4; i++) {
+      node.tables.age(1)
+      node.fromPod(ask(v4, { udp: true }))
+    }
+    assert.deepEqual(node.counted(), { forward: 4, flow_created: 1 })
+    assert.match(node.tables.lines()[0]!, /^half_open/)
+  })
+})
