@@ -9,7 +9,8 @@ bool call_begin(struct call *c, napi_env env, napi_callback_info info, size_t wa
 	c->env = env;
 	c->bad = false;
 	c->argc = CALL_MAX_ARGS;
-	if (napi_get_cb_info(env, info, &c->argc, c->argv, NULL, NULL) != napi_ok || c->argc < want) {
+	if (napi_get_cb_info(env, info, &c->argc, c->argv, NULL, NULL) != napi_ok ||
+	    c->argc < want) {
 		napi_throw_type_error(env, NULL, "too few arguments");
 		c->bad = true;
 	}

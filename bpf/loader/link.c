@@ -151,7 +151,7 @@ napi_value xdp_query(napi_env env, napi_callback_info info)
 	error = bpf_xdp_query(ifindex, 0, &opts);
 	if (error)
 		return give_int(env, error);
-	uint32_t found[] = { opts.attach_mode, opts.prog_id, opts.skb_prog_id, opts.drv_prog_id,
-			     opts.hw_prog_id };
+	uint32_t found[] = {opts.attach_mode, opts.prog_id, opts.skb_prog_id, opts.drv_prog_id,
+			    opts.hw_prog_id};
 	return give_bytes(env, found, sizeof(found));
 }

@@ -32,7 +32,7 @@ static int map_shape(int fd, struct shape *shape)
 
 	if (bpf_obj_get_info_by_fd(fd, &map, &len))
 		return -errno;
-	*shape = (struct shape){ map.type, map.key_size, map.max_entries, map.value_size };
+	*shape = (struct shape){map.type, map.key_size, map.max_entries, map.value_size};
 	if (is_percpu(map.type)) {
 		cpus = libbpf_num_possible_cpus();
 		if (cpus < 0)
@@ -194,8 +194,8 @@ napi_value map_range(napi_env env, napi_callback_info info)
 	error = range_at_once(fd, first, count, values);
 	if (error)
 		error = range_by_one(fd, first, count, values, shape.value_size);
-	result = error ? give_int(env, error) :
-			 give_bytes(env, values, (size_t)count * shape.value_size);
+	result = error ? give_int(env, error)
+		       : give_bytes(env, values, (size_t)count * shape.value_size);
 	free(values);
 	return result;
 }

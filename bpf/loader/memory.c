@@ -22,7 +22,8 @@ static void memory_free(napi_env env, void *data, void *hint)
 	free(memory);
 }
 
-/* mapMemory(fd) -> ArrayBuffer over all values; -EOPNOTSUPP when the runtime refuses such buffers */
+/* mapMemory(fd) -> ArrayBuffer over all values; -EOPNOTSUPP when the runtime refuses such buffers
+ */
 napi_value map_memory(napi_env env, napi_callback_info info)
 {
 	struct bpf_map_info map = {};

@@ -52,10 +52,9 @@ static void netlink_free(napi_env env, void *data, void *hint)
 static ssize_t receive(struct netlink *nl, uint8_t *to)
 {
 	struct sockaddr_nl from = {};
-	struct iovec iov = { .iov_base = to, .iov_len = DATAGRAM_BYTES };
+	struct iovec iov = {.iov_base = to, .iov_len = DATAGRAM_BYTES};
 	struct msghdr message = {
-		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1
-	};
+		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t len = recvmsg(nl->fd, &message, MSG_DONTWAIT);
 
 	if (len < 0)
@@ -108,15 +107,15 @@ static void on_ready(struct watch *watch, int poll_error)
 
 static int open_socket(int receive_bytes)
 {
-	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	int fd, on = 1, error;
 
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (fd < 0)
 		return -errno;
 	/* beyond the limit of ordinary users where we may, else as far as allowed */
-	if (receive_bytes > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes,
-					    sizeof(receive_bytes)))
+	if (receive_bytes > 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof(receive_bytes)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
 	if (setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) ||
@@ -193,14 +192,16 @@ napi_value netlink_join(napi_env env, napi_callback_info info)
 	group = arg_int(&c, 1);
 	if (c.bad)
 		return NULL;
-	return give_int(env, setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
-					sizeof(group)) ? -errno : 0);
+	return give_int(
+		env, setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))
+			     ? -errno
+			     : 0);
 }
 
 /* netlinkSend(socket, request) */
 napi_value netlink_send(napi_env env, napi_callback_info info)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct bytes request;
 	struct netlink *nl;
 	struct call c;

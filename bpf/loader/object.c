@@ -43,8 +43,7 @@ static void forget_pin_paths(struct bpf_object *bpf)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, bpf)
-		bpf_map__set_pin_path(map, NULL);
+	bpf_object__for_each_map(map, bpf) bpf_map__set_pin_path(map, NULL);
 }
 
 /* objectOpen(bytes, name) -> handle */
@@ -141,7 +140,7 @@ static bool find_in_section(struct bpf_object *bpf, const char *section, const c
 			continue;
 		if ((size_t)info->offset + info->size > len)
 			return false;
-		*out = (struct global){ .value = start + info->offset, .size = info->size };
+		*out = (struct global){.value = start + info->offset, .size = info->size};
 		return true;
 	}
 	return false;
@@ -149,7 +148,7 @@ static bool find_in_section(struct bpf_object *bpf, const char *section, const c
 
 static int find_global(struct bpf_object *bpf, const char *name, struct global *out)
 {
-	static const char *const sections[] = { ".rodata", ".data", ".bss" };
+	static const char *const sections[] = {".rodata", ".data", ".bss"};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		if (find_in_section(bpf, sections[i], name, out))

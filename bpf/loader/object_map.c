@@ -28,7 +28,8 @@ napi_value object_maps(napi_env env, napi_callback_info info)
 	bpf = arg_object(&c, 0);
 	if (c.bad)
 		return NULL;
-	bpf_object__for_each_map(map, bpf) {
+	bpf_object__for_each_map(map, bpf)
+	{
 		if (!names_add(&names, bpf_map__name(map))) {
 			free(names.text);
 			return give_int(env, -ENOMEM);
@@ -52,8 +53,8 @@ napi_value object_map_shape(napi_env env, napi_callback_info info)
 		return NULL;
 	if (!map)
 		return give_int(env, -ENOENT);
-	uint32_t shape[] = { bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
-			     bpf_map__max_entries(map), bpf_map__map_flags(map) };
+	uint32_t shape[] = {bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
+			    bpf_map__max_entries(map), bpf_map__map_flags(map)};
 	return give_bytes(env, shape, sizeof(shape));
 }
 

@@ -28,7 +28,8 @@ napi_value object_programs(napi_env env, napi_callback_info info)
 	bpf = arg_object(&c, 0);
 	if (c.bad)
 		return NULL;
-	bpf_object__for_each_program(prog, bpf) {
+	bpf_object__for_each_program(prog, bpf)
+	{
 		if (!names_add(&names, bpf_program__name(prog))) {
 			free(names.text);
 			return give_int(env, -ENOMEM);
@@ -39,7 +40,8 @@ napi_value object_programs(napi_env env, napi_callback_info info)
 	return result;
 }
 
-/* objectSetProgramType(object, program, type, attachType): for section names libbpf does not know. */
+/* objectSetProgramType(object, program, type, attachType): for section names libbpf does not know.
+ */
 napi_value object_set_program_type(napi_env env, napi_callback_info info)
 {
 	uint32_t type, attach_type;

@@ -39,7 +39,8 @@ napi_value obj_get(napi_env env, napi_callback_info info)
 	return give_int(env, fd < 0 ? -errno : fd);
 }
 
-/* objInfo(fd) -> struct bpf_prog_info, bpf_map_info or bpf_link_info, as long as the kernel has it */
+/* objInfo(fd) -> struct bpf_prog_info, bpf_map_info or bpf_link_info, as long as the kernel has it
+ */
 napi_value obj_info(napi_env env, napi_callback_info info)
 {
 	uint64_t data[INFO_MAX / sizeof(uint64_t)] = {};

@@ -42,12 +42,11 @@ napi_value probe_prog_type(napi_env env, napi_callback_info info)
  */
 static int try_helper(uint32_t type, int32_t helper)
 {
-	static const char *const refusals[] = { "invalid func", "unknown func",
-						"cannot use helper" };
+	static const char *const refusals[] = {"invalid func", "unknown func", "cannot use helper"};
 	/* call helper; exit */
 	struct bpf_insn insns[] = {
-		{ .code = BPF_JMP | BPF_CALL, .imm = helper },
-		{ .code = BPF_JMP | BPF_EXIT },
+		{.code = BPF_JMP | BPF_CALL, .imm = helper},
+		{.code = BPF_JMP | BPF_EXIT},
 	};
 	char log[4096] = "";
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = sizeof(log),
@@ -91,8 +90,8 @@ static int try_tcx(void)
 {
 	/* r0 = TC_ACT_UNSPEC; exit */
 	struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1 },
-		{ .code = BPF_JMP | BPF_EXIT },
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1},
+		{.code = BPF_JMP | BPF_EXIT},
 	};
 	__u32 attr[8] = {};
 	int prog, link, error;

@@ -20,7 +20,7 @@ struct ring {
 	size_t len;
 	uint32_t records;
 	uint32_t lost; /* records for which there was no memory */
-	int users;     /* JavaScript's handle and the event loop */
+	int users; /* JavaScript's handle and the event loop */
 };
 
 static struct ring *ring_of(struct watch *watch)
@@ -61,7 +61,7 @@ static int add_record(void *data, void *record, size_t size)
 {
 	struct ring *ring = data;
 	size_t padded = (size + 7) / 8 * 8 + RECORD_HEADER;
-	uint32_t header[2] = { (uint32_t)size, 0 };
+	uint32_t header[2] = {(uint32_t)size, 0};
 
 	if (ring->len + padded > ring->cap) {
 		size_t cap = (ring->len + padded) * 2;

@@ -16,7 +16,7 @@ struct watch {
 	napi_async_context context;
 	napi_async_cleanup_hook_handle at_exit;
 	bool open;
-	watch_ready_fn ready;	/* the fd can be read; error < 0: it cannot be watched any more */
+	watch_ready_fn ready; /* the fd can be read; error < 0: it cannot be watched any more */
 	watch_closed_fn closed; /* the loop has let go of it: the owner may free its memory */
 };
 

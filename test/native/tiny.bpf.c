@@ -83,7 +83,7 @@ SEC("tc")
 int reporting(struct __sk_buff *skb)
 {
 	static __u32 sequence;
-	struct event event = { .length = skb->len, .sequence = sequence++ };
+	struct event event = {.length = skb->len, .sequence = sequence++};
 
 	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
 	return TC_ACT_UNSPEC;
