@@ -8,7 +8,7 @@ import { restore } from './datapath/restore.ts'
 import type { Log } from './log.ts'
 import { createClusterState, type ClusterState } from './reconcile/cluster-state.ts'
 import { reconcile, type Reconciler } from './reconcile/reconcile.ts'
-import { createSchedule } from './reconcile/schedule.ts'
+import { createSchedule, type Schedule } from './reconcile/schedule.ts'
 import type { Reports } from './reports.ts'
 
 /** The control plane: cluster objects in, map writes out. */
@@ -31,11 +31,9 @@ const gatherMilliseconds = 2
 const retryMilliseconds = 1_000
 
 /** Restores what the maps hold, and runs a pass whenever the cluster changes from that. */
-export function openControl({ config, datapath, reports, log }: ControlOptions): Control {
-  const now = (): number => performance.now()
-  const maps = openMaps(datapath)
-  let nodeAddresses: readonly string[] = []
-  let nodeListener = (): void => undefined
+export function openControl(options: ControlOptions): Control {
+  const { config, datapath, reports, log } = options
+  const watched: Watched = { addresses: [], changed: () => undefined }
   const cluster = createClusterState(config.nodeName, {
     changed: () => {
       reports.queued(cluster.pending())
@@ -47,14 +45,30 @@ export function openControl({ config, datapath, reports, log }: ControlOptions):
       reports.refused(refused)
     },
     node: (node) => {
-      nodeAddresses = node?.addresses ?? []
+      watched.addresses = node?.addresses ?? []
       reports.node(node)
-      nodeListener()
+      watched.changed()
     },
   })
+  const maps = openMaps(datapath)
   const state = restore(maps.dump())
   reports.planned(state)
-  const reconciler: Reconciler = { cluster, state, maps, now, hasPruned: false }
+  const reconciler = { cluster, state, maps, now: () => performance.now(), hasPruned: false }
+  const schedule = schedulePasses(reconciler, options)
+  return {
+    cluster,
+    nodeAddresses: () => watched.addresses,
+    onNode: (listener) => (watched.changed = listener),
+    close: () => schedule.stop(),
+  }
+}
+
+interface Watched {
+  addresses: readonly string[]
+  changed: () => void
+}
+
+function schedulePasses(reconciler: Reconciler, { reports, log }: ControlOptions): Schedule {
   const schedule = createSchedule({
     run: () => {
       const report = reconcile(reconciler)
@@ -70,14 +84,9 @@ export function openControl({ config, datapath, reports, log }: ControlOptions):
     },
     gatherMilliseconds,
     retryMilliseconds,
-    now,
+    now: reconciler.now,
   })
-  return {
-    cluster,
-    nodeAddresses: () => nodeAddresses,
-    onNode: (listener) => (nodeListener = listener),
-    close: () => schedule.stop(),
-  }
+  return schedule
 }
 
 function openMaps(datapath: Datapath): KernelMaps {

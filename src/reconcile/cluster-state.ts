@@ -34,7 +34,7 @@ export interface ClusterState {
   pending(): { readonly services: number; readonly endpointSlices: number }
   /** The Services to look at again; what they were told so far counts as applied. */
   takeChanged(): Set<ServiceName>
-  resolve(service: ServiceName): ResolvedService | undefined
+  readonly resolve: (service: ServiceName) => ResolvedService | undefined
 }
 
 /** Parses and tracks the objects of the cluster as seen from one node. */
