@@ -2,7 +2,7 @@ import { indexOf, ip, run } from './own-namespace.ts'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -201,6 +201,7 @@ test('after an overrun the table is right again', patience, async (t) => {
     ...(i % 3 === 0 ? [`link set ksn-${i} name ksn-new${i}`] : []),
     ...(i % 3 === 1 ? [`link del ksn-${i}`] : []),
   ])
+  t.after(() => rmSync(batch, { force: true }))
   writeFileSync(batch, [...lines, ''].join('\n'))
   // run() holds up the event loop, so nothing is read meanwhile
   run('ip', '-batch', batch)
@@ -214,7 +215,6 @@ test('after an overrun the table is right again', patience, async (t) => {
   ip('link add ksn-late type veth peer name ksn-late2')
   await until((table) => named(table, 'ksn-late') !== undefined)
   assert.ok(changes.length > 0)
-  run('rm', batch)
 })
 
 test('a closed watch tells nothing more', patience, async (t) => {
