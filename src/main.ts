@@ -1,4 +1,5 @@
 import { hideBin } from 'yargs/helpers'
+import { readingCommands } from './cli/commands.ts'
 import { runProgram } from './cli/program.ts'
 import { checkRunFlags, runCommand } from './cli/run.ts'
 import { configOf, flagsWithoutEffect } from './config.ts'
@@ -13,7 +14,7 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   process.stdout.on('error', leaveOnClosedPipe)
   try {
     checkRunFlags(args)
-    await runProgram(args, [runCommand(run)])
+    await runProgram(args, [runCommand(run), ...readingCommands])
     return process.exitCode === undefined ? 0 : Number(process.exitCode)
   } catch (error) {
     process.stderr.write(`kube-shunt: ${errorText(error)}\n`)

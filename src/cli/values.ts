@@ -87,7 +87,7 @@ export function parseList({ text }: Given): string[] {
     .filter((item) => item !== '')
 }
 
-/** Interface names, in which * and ? and [...] may stand for characters. */
+/** Interface names, in which * and ? may stand for characters. */
 export function parseGlobs(given: Given): string[] {
   const globs = parseList(given)
   const isGlob = (glob: string): boolean => /^[^\s/:]{1,64}$/.test(glob)

@@ -1,0 +1,126 @@
+import type { CommandModule } from 'yargs'
+import { ktimeCoarse } from '../datapath/native-system.ts'
+import type { MapDump } from '../plan/restore.ts'
+import { outputOption, rootOption, text, textOf, type Flags } from './flags.ts'
+import { flowStates, readFlows, secondsSince, type FlowView } from './flow-table.ts'
+import { endpointText, isOfService, parseEndpoint } from './frontends.ts'
+import { formatTable, print, printJson } from './output.ts'
+import { openPins } from './pins.ts'
+import { parseChoice, refuse } from './values.ts'
+
+/** The `flows` command. */
+export const flowsCommand: CommandModule = {
+  command: 'flows',
+  describe: 'the flow table, filtered',
+  builder: (yargs) =>
+    yargs.options({
+      ...rootOption,
+      service: text('only this Service: NAMESPACE/NAME or NAMESPACE/NAME:PORTNAME'),
+      client: text('only this client: ADDRESS or ADDRESS:PORT'),
+      backend: text('only this backend: ADDRESS or ADDRESS:PORT'),
+      state: text(`only this state: ${flowStates.join(', ')}`),
+      count: { type: 'boolean', describe: 'only count, by state' },
+      ...outputOption(['json', 'wide']),
+    }),
+  handler: (flags) => {
+    const filter = filterOf(flags)
+    const pins = openPins(textOf(flags, 'bpffs') ?? '')
+    const names = namesOf(pins.dump())
+    const now = ktimeCoarse()
+    const found: NamedFlow[] = []
+    for (const flow of readFlows(pins)) {
+      const named = { ...flow, service: names(flow), seconds: secondsSince(flow.lastSeen, now) }
+      if (filter(named)) found.push(named)
+    }
+    const output = textOf(flags, 'output')
+    const onlyCounts = flags['count'] === true
+    if (output === 'json') printJson(flowsJson(found, onlyCounts))
+    else print(`${onlyCounts ? '' : flowsText(found, output === 'wide')}${countsText(found)}`)
+  },
+}
+
+interface NamedFlow extends FlowView {
+  /** namespace/name:portName, or undefined when the frontend is gone. */
+  readonly service: string | undefined
+  readonly seconds: number
+}
+
+type Filter = (flow: NamedFlow) => boolean
+
+function filterOf(flags: Flags): Filter {
+  const service = textOf(flags, 'service')
+  const client = endpointFilter(flags, 'client')
+  const backend = endpointFilter(flags, 'backend')
+  const wanted = textOf(flags, 'state')
+  const state =
+    wanted === undefined ? undefined : parseChoice({ flag: '--state', text: wanted }, flowStates)
+  return (flow) =>
+    client(flow.client) &&
+    backend(flow.backend) &&
+    (state === undefined || flow.state === state) &&
+    (service === undefined || isFlowOf(service, flow))
+}
+
+function isFlowOf(filter: string, flow: NamedFlow): boolean {
+  if (flow.service === undefined) return false
+  const [service = '', portName = ''] = flow.service.split(':')
+  return isOfService(filter, { service, portName })
+}
+
+function endpointFilter(flags: Flags, name: string): (at: FlowView['client']) => boolean {
+  const value = textOf(flags, name)
+  if (value === undefined) return () => true
+  const wanted = parseEndpoint(value)
+  const flag = { flag: `--${name}`, text: value }
+  if (wanted === undefined) return refuse(flag, 'use ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT')
+  const { address, port } = wanted
+  return (at) => at.address === address && (port === undefined || at.port === port)
+}
+
+function namesOf(dump: MapDump): (flow: FlowView) => string | undefined {
+  const { indexes } = dump.limits
+  return ({ frontend }) => (frontend < indexes ? dump.name(frontend)?.text : undefined)
+}
+
+function flowsJson(flows: readonly NamedFlow[], onlyCounts: boolean): unknown {
+  const counts = Object.fromEntries(countStates(flows))
+  const total = flows.length
+  if (onlyCounts) return { total, counts }
+  return { flows: flows.map(flowJson), total, counts }
+}
+
+function flowJson(flow: NamedFlow): unknown {
+  const { protocol, client, vip, backend, state, service, seconds, hairpin, portChanged } = flow
+  return { protocol, client, vip, backend, state, service, seconds, hairpin, portChanged }
+}
+
+function flowsText(flows: readonly NamedFlow[], isWide: boolean): string {
+  if (flows.length === 0) return ''
+  const header = ['PROT', 'CLIENT', 'VIP', 'BACKEND', 'STATE', 'SEEN']
+  const rows = flows.map((flow) => [
+    flow.protocol,
+    endpointText(flow.client.address, flow.client.port),
+    endpointText(flow.vip.address, flow.vip.port),
+    endpointText(flow.backend.address, flow.backend.port),
+    flow.state,
+    `${flow.seconds}s`,
+    ...(isWide ? [notesText(flow), flow.service ?? '(gone)'] : []),
+  ])
+  return formatTable([[...header, ...(isWide ? ['NOTES', 'SERVICE'] : [])], ...rows])
+}
+
+function notesText({ hairpin, portChanged }: NamedFlow): string {
+  const notes = [...(hairpin ? ['hairpin'] : []), ...(portChanged ? ['port-changed'] : [])]
+  return notes.length === 0 ? '-' : notes.join(',')
+}
+
+function countStates(flows: readonly NamedFlow[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { state } of flows) counts.set(state, (counts.get(state) ?? 0) + 1)
+  return counts
+}
+
+function countsText(flows: readonly NamedFlow[]): string {
+  const counts = [...countStates(flows)].map(([state, count]) => `${count} ${state}`)
+  return `${flows.length} flows${counts.length > 0 ? `: ${counts.join(', ')}` : ''}\n`
+}

@@ -1,0 +1,106 @@
+import { canonicalAddress } from '../model/address.ts'
+import type { FrontendKind, Protocol } from '../model/types.ts'
+import type { Slot, Word } from '../plan/image.ts'
+import type { MapDump } from '../plan/restore.ts'
+
+/** One address, port and protocol that clients dial, and where its packets go now. */
+export interface FrontendView {
+  readonly address: string
+  readonly port: number
+  readonly protocol: Protocol
+  readonly index: number
+  readonly kind: FrontendKind
+  /** namespace/name, and the name of the port. */
+  readonly service: string
+  readonly portName: string
+  readonly word: Word
+  /** What new flows may choose on this node. */
+  readonly backends: readonly Slot[]
+  /** Not chosen any more, but their flows go on. */
+  readonly draining: readonly Slot[]
+}
+
+/** All frontends as packets find them, by Service, then address, then port. */
+export function readFrontends(dump: MapDump): FrontendView[] {
+  const views = dump.keys.flatMap(({ key, index, isSound }) => {
+    const { address, port, protocol } = key
+    const name = index < dump.limits.indexes ? dump.name(index) : undefined
+    if (!isSound || protocol === undefined || name === undefined) return []
+    const [service = '', portName = ''] = name.text.split(':')
+    const about = { address, port, protocol, index, kind: name.kind, service, portName }
+    return [{ ...about, ...readSet(dump, index) }]
+  })
+  return views.sort(compareViews)
+}
+
+/** What a dump shows of the programmed state: changes with every publication of a set. */
+export function generationOf(dump: MapDump): number {
+  let sum = 0
+  for (let index = 0; index < dump.limits.indexes; index++) sum += dump.word(index).generation
+  return sum
+}
+
+function readSet(
+  dump: MapDump,
+  index: number,
+): Pick<FrontendView, 'word' | 'backends' | 'draining'> {
+  const word = dump.word(index)
+  const isOurs = (position: number): boolean =>
+    position < dump.limits.slots && dump.slot(position).index === index
+  const count = word.localOnly ? word.local : word.count
+  const backends = positions(word.base, count)
+    .filter(isOurs)
+    .map((at) => dump.slot(at))
+  const ids = new Set(positions(word.base, word.count).map((at) => dump.slot(at).id))
+  const draining: Slot[] = []
+  for (let at = word.base + word.count; word.count > 0 && isOurs(at); at++) {
+    const slot = dump.slot(at)
+    const state = slot.id < dump.limits.ids ? dump.state(slot.id) : undefined
+    if (state?.alive !== true || state.generation !== slot.generation || ids.has(slot.id)) break
+    draining.push(slot)
+  }
+  return { word, backends, draining }
+}
+
+function positions(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i)
+}
+
+function compareViews(a: FrontendView, b: FrontendView): number {
+  return (
+    compareTexts(a.service, b.service) ||
+    compareTexts(a.address, b.address) ||
+    a.port - b.port ||
+    compareTexts(a.protocol, b.protocol)
+  )
+}
+
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+/** An address and port as people write them. */
+export function endpointText(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** An address, with a port or without, as a filter; undefined when it is neither. */
+export function parseEndpoint(
+  text: string,
+): { readonly address: string; readonly port: number | undefined } | undefined {
+  const whole = canonicalAddress(text)
+  if (whole !== undefined) return { address: whole, port: undefined }
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text)
+  const address = canonicalAddress(match?.[1] ?? match?.[2] ?? '')
+  const port = Number(match?.[3])
+  return address === undefined || port > 65535 ? undefined : { address, port }
+}
+
+/** Does a frontend belong to the Service a filter names: namespace/name or namespace/name:port? */
+export function isOfService(
+  filter: string,
+  { service, portName }: { readonly service: string; readonly portName: string },
+): boolean {
+  return filter === service || filter === `${service}:${portName}`
+}
