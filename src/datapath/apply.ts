@@ -32,7 +32,16 @@ export class BatchFailure extends Error {
 
 type OpOf<Kind extends MapOp['kind']> = Extract<MapOp, { kind: Kind }>
 
-/** Writes ops in their order; the first that fails is named in the error that ends the pass. */
+/** A pass ended at a write; `applied` ops before it are in the maps. */
+export class MapWriteError extends ShuntError {
+  readonly applied: number
+  constructor(message: string, applied: number, cause: unknown) {
+    super('KSH_MAP_WRITE', message, { cause })
+    this.applied = applied
+  }
+}
+
+/** Writes ops in their order; a MapWriteError names the first that fails and ends the pass. */
 export function apply(ops: readonly MapOp[], maps: DatapathMaps): void {
   for (let start = 0; start < ops.length;) {
     const { kind } = ops[start]!
@@ -42,9 +51,9 @@ export function apply(ops: readonly MapOp[], maps: DatapathMaps): void {
     try {
       applyRun(run, maps)
     } catch (error) {
-      const op = run[error instanceof OpFailure ? error.at : 0]!
+      const at = error instanceof OpFailure ? error.at : 0
       const cause = error instanceof OpFailure ? error.cause : error
-      throw new ShuntError('KSH_MAP_WRITE', `${describe(op)}: ${messageOf(cause)}`, { cause })
+      throw new MapWriteError(`${describe(run[at]!)}: ${messageOf(cause)}`, start + at, cause)
     }
     start = end
   }

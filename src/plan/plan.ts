@@ -30,8 +30,7 @@ export interface Pass {
 
 /**
  * The ordered map writes that bring the changed Services up to date. The state moves on to them
- * at once; ops of an earlier pass that were not committed come first again, as every op may be
- * repeated.
+ * at once; what a failed pass left comes first.
  */
 export function planPass(state: PlanState, input: PassInput): Pass {
   thaw(state, input.now)
@@ -54,12 +53,18 @@ export function planPass(state: PlanState, input: PassInput): Pass {
 
 /** Says that all ops of the last pass are in the maps: what they freed starts to rest. */
 export function commitPass(state: PlanState, now: number): void {
-  state.hasNewRoom ||= state.unapplied.some((op) => op.kind === 'unkey')
+  noteKeys(state, state.unapplied)
   state.unapplied = []
   const { indexes, ids, extents } = state.freed
   if (indexes.length + ids.length + extents.length === 0) return
   state.resting.push({ ...state.freed, until: now + restMilliseconds })
   state.freed = nothingFreed()
+}
+
+/** Says that a pass ended early: the next one goes on behind the ops that are in the maps. */
+export function failPass(state: PlanState, applied: number): void {
+  noteKeys(state, state.unapplied.slice(0, applied))
+  state.unapplied = state.unapplied.slice(applied)
 }
 
 /** From when on a pass could serve what was refused for want of room; undefined: not by waiting. */
@@ -71,6 +76,10 @@ export function wakeAt(state: PlanState): number | undefined {
 /** What is refused at the moment and why. */
 export function refusals(state: PlanState): PlanRefusal[] {
   return [...state.refused.values()].flat()
+}
+
+function noteKeys(state: PlanState, applied: readonly MapOp[]): void {
+  state.hasNewRoom ||= applied.some((op) => op.kind === 'unkey')
 }
 
 function hasWaiting(state: PlanState): boolean {

@@ -1,4 +1,4 @@
-import { apply } from '../../src/datapath/apply.ts'
+import { apply, MapWriteError } from '../../src/datapath/apply.ts'
 import { decodeDump, restore } from '../../src/datapath/restore.ts'
 import { parseEndpointSlice } from '../../src/kube/parse-endpointslice.ts'
 import { parseService } from '../../src/kube/parse-service.ts'
@@ -13,7 +13,7 @@ import { track } from '../../src/model/tracker.ts'
 import type { NodeView, Parsed } from '../../src/model/types.ts'
 import { dumpImages, type DumpOptions } from '../../src/plan/dump.ts'
 import type { Limits, MapOp } from '../../src/plan/image.ts'
-import { commitPass, planPass } from '../../src/plan/plan.ts'
+import { commitPass, failPass, planPass } from '../../src/plan/plan.ts'
 import { restoreState } from '../../src/plan/restore.ts'
 import type { PlanState } from '../../src/plan/state.ts'
 import { createFakeMaps, smallLimits, type FakeMaps } from './fake-maps.ts'
@@ -86,8 +86,7 @@ export function createFakeCluster(limits: Limits = smallLimits): FakeCluster {
         },
       })
       isFirst = false
-      if (watch === undefined) apply(ops, maps)
-      else for (const op of ops) (apply([op], maps), watch(op))
+      write(cluster, ops, watch)
       commitPass(cluster.state, cluster.now)
       return ops
     },
@@ -102,4 +101,19 @@ export function createFakeCluster(limits: Limits = smallLimits): FakeCluster {
     dump: (options) => dumpImages(restoreState(decodeDump(maps.dump())).services.values(), options),
   }
   return cluster
+}
+
+/** One op at a time for a watcher, all at once without. */
+function write(cluster: FakeCluster, ops: readonly MapOp[], watch?: (op: MapOp) => void): void {
+  let done = 0
+  try {
+    if (watch === undefined) return apply(ops, cluster.maps)
+    for (; done < ops.length; done++) {
+      apply([ops[done]!], cluster.maps)
+      watch(ops[done]!)
+    }
+  } catch (error) {
+    if (error instanceof MapWriteError) failPass(cluster.state, done + error.applied)
+    throw error
+  }
 }
