@@ -70,7 +70,7 @@ class UndiciTransport implements Transport {
   async open(wanted: KubeRequest): Promise<KubeResponse> {
     let response = await this.#send(wanted)
     if (response.statusCode === 401 && this.#credentials.refreshToken()) {
-      response.body.destroy()
+      await response.body.dump({ limit: 65_536 })
       response = await this.#send(wanted)
     }
     const { statusCode: status, headers } = response

@@ -17,11 +17,11 @@ test('reflect follows creation, change and deletion after a streaming list', asy
   await mirror.until(() => mirror.objects.has('default/c'))
   assert.deepEqual(mirror.calls.slice(3), ['+default/a', '-default/b', '+default/c'])
   assert.equal(mirror.objects.get('default/a')?.metadata.labels?.['x'], 'y')
-  const [first] = server.requests
   assert.equal(server.requests.length, 1, 'one request does it all')
+  const first = server.requests.at(0)
   assert.equal(first?.query.get('sendInitialEvents'), 'true')
-  assert.equal(first?.query.get('resourceVersion'), null)
-  const timeout = Number(first?.query.get('timeoutSeconds'))
+  assert.equal(first.query.get('resourceVersion'), null)
+  const timeout = Number(first.query.get('timeoutSeconds'))
   assert.ok(timeout >= 300 && timeout <= 600, `timeoutSeconds is ${timeout}`)
 })
 
