@@ -52,7 +52,16 @@ function described({ stdout, stderr }: Output): string {
 function openLog(path: string): { fd: number; read: () => string } {
   const fd = openSync(path, 'a')
   const start = statSync(path).size
-  return { fd, read: () => readFileSync(path).subarray(start).toString() }
+  return { fd, read: () => readIfThere(path).subarray(start).toString() }
+}
+
+/** A cluster's directory can be gone before its last process was heard of. */
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch {
+    return Buffer.alloc(0)
+  }
 }
 
 function running(child: ChildProcess, readLog?: () => string): Running {
