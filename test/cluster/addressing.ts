@@ -25,7 +25,7 @@ export function podAddresses(n: number, k: number): Addresses {
 /** Service address `n` (from 1). */
 export function serviceAddress(n: number, family: Family): string {
   if (n < 1 || n > 65_534) throw new Error(`the Service range has no address number ${n}`)
-  return family === 'IPv4' ? `10.96.${n >> 8}.${n & 255}` : `fd00:96::${n.toString(16)}`
+  return family === 'IPv4' ? `10.96.${n >> 8}.${n & 255}` : `fd00:10:96::${n.toString(16)}`
 }
 
 /** `10.0.0.1:80` or `[fd00::1]:80`. */

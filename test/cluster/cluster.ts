@@ -64,7 +64,12 @@ async function build(record: ClusterRecord, options: ClusterOptions): Promise<Cl
     addMachine: machines(record, lan, families),
     async exposeOnLan(localPort, lanPort = 6443) {
       const host = families.includes('IPv4') ? lan.addresses.IPv4 : lan.addresses.IPv6
-      close.before.push(await exposePort(lan.netns, { host, port: lanPort }, localPort))
+      close.before.push(
+        await exposePort(
+          { netns: lan.netns, cgroup: lanCgroup(record), host, port: lanPort },
+          localPort,
+        ),
+      )
       return hostPort(host, lanPort)
     },
     close: close.run,
@@ -87,10 +92,14 @@ function clusterWiring(lan: string, built: readonly BuiltNode[], options: Cluste
 }
 
 function makeLan(record: ClusterRecord, families: readonly Family[]): Place {
-  const cgroup = join(record.cgroup, 'lan')
+  const cgroup = lanCgroup(record)
   mkdirSync(cgroup)
   const addresses = only(families, routerAddresses)
   return makePlace(`${record.prefix}lan`, { name: 'lan', cgroup, addresses })
+}
+
+function lanCgroup(record: ClusterRecord): string {
+  return join(record.cgroup, 'lan')
 }
 
 function machines(

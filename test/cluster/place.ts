@@ -15,10 +15,7 @@ export function makePlace(
   netns: string,
   about: { readonly name: string; readonly cgroup: string; readonly addresses: Addresses },
 ): LoggingPlace {
-  const wrap = (command: readonly string[]): string[] => [
-    ...['sh', '-c', enter, 'sh', about.cgroup, netnsPath(netns)],
-    ...command,
-  ]
+  const wrap = (command: readonly string[]) => enterCommand(netns, about.cgroup, command)
   return {
     name: about.name,
     netns,
@@ -26,6 +23,11 @@ export function makePlace(
     exec: (command, options) => runProcess(wrap(command), options),
     spawn: (command, options) => startProcess(wrap(command), options),
   }
+}
+
+/** The command line that runs a command in a namespace and a cgroup. */
+export function enterCommand(netns: string, cgroup: string, command: readonly string[]): string[] {
+  return ['sh', '-c', enter, 'sh', cgroup, netnsPath(netns), ...command]
 }
 
 /** Where the namespace of this name is mounted. */

@@ -136,7 +136,7 @@ export interface Cluster {
   readonly directory: string
   /** Objects that agents started without a `source` read. */
   readonly objects: ClusterFile
-  /** The n-th address (from 1) of the Service range, 10.96.0.0/16 and fd00:96::/112. */
+  /** The n-th address (from 1) of the Service range, 10.96.0.0/16 and fd00:10:96::/112. */
   clusterIp(n: number, family?: Family): string
   /** A machine on the LAN that is no part of the cluster. */
   addMachine(name: string): Promise<Place>

@@ -35,18 +35,31 @@ export function joinWirings(...wirings: readonly Wiring[]): Wiring {
   }
 }
 
-/** Makes it so, with four processes and a small one per namespace. */
+/** Makes it so, with four processes and a few small ones per namespace. */
 export async function wireUp(wiring: Wiring): Promise<void> {
+  const inside = [...byNamespace(wiring)]
   mkdirSync('/run/netns', { recursive: true })
   await batch(wiring.namespaces.map((name) => `netns add ${name}`))
-  await shell(wiring.inside.flatMap(([netns, { settings }]) => within(netns, writes(settings))))
+  await shell(inside.flatMap(([netns, { settings }]) => within(netns, writes(settings))))
   await batch(wiring.links)
-  await shell(wiring.inside.flatMap(([netns, todo]) => within(netns, commands(todo))))
+  await shell(inside.flatMap(([netns, todo]) => within(netns, commands(todo))))
 }
 
-/** Runs lines of `ip -batch` inside one namespace. */
-export async function runInside(netns: string, todo: Inside): Promise<void> {
-  await shell(within(netns, commands(todo)))
+/** All there is to do in a namespace at once: the line order of each kind stays. */
+function byNamespace({ inside }: Wiring): Map<string, Inside> {
+  const merged = new Map<string, Inside>()
+  for (const [netns, todo] of inside) {
+    const before = merged.get(netns) ?? {}
+    merged.set(netns, {
+      settings: [...(before.settings ?? []), ...(todo.settings ?? [])],
+      ip: [...(before.ip ?? []), ...(todo.ip ?? [])],
+      bridge: [...(before.bridge ?? []), ...(todo.bridge ?? [])],
+      deviceSettings: [...(before.deviceSettings ?? []), ...(todo.deviceSettings ?? [])],
+      nft: [before.nft, todo.nft].filter(Boolean).join('\n'),
+      checksumDevices: [...(before.checksumDevices ?? []), ...(todo.checksumDevices ?? [])],
+    })
+  }
+  return merged
 }
 
 async function batch(lines: readonly string[]): Promise<void> {
@@ -69,7 +82,7 @@ function commands(todo: Inside): string[] {
     ...fed('ip -batch -', todo.ip),
     ...fed('bridge -batch -', todo.bridge),
     ...writes(todo.deviceSettings),
-    ...fed('nft -f -', todo.nft === undefined ? [] : [todo.nft]),
+    ...fed('nft -f -', todo.nft ? [todo.nft] : []),
     ...(todo.checksumDevices ?? []).map((device) => `ethtool -K ${device} tx off > /dev/null`),
   ]
 }
