@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { ShuntError } from './errors.ts'
 
 /** Every name a log record may use, so that one thing is never called two names. */
 export const logFields = [
@@ -82,10 +83,17 @@ export function createLog(options: LogOptions): Log {
       base: null,
       timestamp: () => `,"ts":${Date.now()}`,
       formatters: { level: (label) => ({ level: label, v: verbosities[label] ?? 0 }) },
-      serializers: { err: pino.stdSerializers.err },
+      serializers: { err: errorFields },
     },
     { write },
   )
+}
+
+/* Messages name their cause already; where an expected error was made helps nobody. */
+function errorFields(error: unknown): unknown {
+  if (error instanceof ShuntError) return { code: error.code, message: error.message }
+  if (!(error instanceof Error)) return error
+  return { message: error.message, stack: error.stack }
 }
 
 const verbosities: Readonly<Record<string, number>> = { debug: 1, trace: 4 }

@@ -36,7 +36,7 @@ export function listen(options: ListenOptions): Listener {
   server.requestTimeout = 10_000
   server.maxConnections = 256
   let timer: NodeJS.Timeout | undefined
-  const bind = (): void => void server.listen({ ...address })
+  const bind = (): void => void server.listen(placeOf(address))
   const bound = new Promise<AddressInfo>((resolve) => {
     server.on('listening', () => {
       const at = server.address() as AddressInfo // a TCP server that listens has one
@@ -52,6 +52,11 @@ export function listen(options: ListenOptions): Listener {
   })
   bind()
   return { bound, close: () => close(server, timer) }
+}
+
+/* As in Go, any address of one family means all addresses of both. */
+function placeOf({ host, port }: ListenOptions['address']): { host?: string; port: number } {
+  return host === '0.0.0.0' || host === '::' ? { port } : { host, port }
 }
 
 function bindError({ name, address }: ListenOptions, cause: Error): ShuntError {
