@@ -61,7 +61,7 @@ function play(cluster: FakeCluster, step: Step): ReadonlyMap<string, string> {
   }
   const ops = isRestart ? cluster.restart() : cluster.pass()
   const results = new Map([
-    ['maps', cluster.dump()],
+    ['maps', cluster.dump() || 'empty\n'],
     ['ops', ops.map((op) => `${opText(op)}\n`).join('') || 'none\n'],
   ])
   const refused = refusals(cluster.state).map(
