@@ -99,22 +99,25 @@ const frontendLabels = ['namespace', 'service', 'port', 'protocol', 'kind'] as c
 
 function registerFrontends(registry: Registry, readers: DatapathReaders): void {
   const { readFrontends, frontendSeries = defaultFrontendSeries } = readers
-  const series = (name: string, help: string, count: (frontend: FrontendCount) => number): void => {
-    new Counter({
-      name: `kubeshunt_frontend_${name}_total`,
-      help: `${help}, of the ${frontendSeries} busiest frontends`,
-      labelNames: frontendLabels,
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const frontend of busiest(readFrontends(), frontendSeries)) {
-          this.inc(labelsOf(frontend), count(frontend))
-        }
-      },
-    })
-  }
-  series('flows', 'Flows created', (frontend) => frontend.flows)
-  series('rejects', 'Clients told that there is no endpoint', (frontend) => frontend.rejects)
+  const options = (name: string, help: string) => ({
+    name: `kubeshunt_frontend_${name}_total`,
+    help: `${help}, of the ${frontendSeries} busiest frontends`,
+    labelNames: frontendLabels,
+    registers: [registry],
+  })
+  // registered first, so asked first: one reading fills both
+  const flows = new Counter({
+    ...options('flows', 'Flows created'),
+    collect() {
+      flows.reset()
+      rejects.reset()
+      for (const frontend of busiest(readFrontends(), frontendSeries)) {
+        flows.inc(labelsOf(frontend), frontend.flows)
+        rejects.inc(labelsOf(frontend), frontend.rejects)
+      }
+    },
+  })
+  const rejects = new Counter(options('rejects', 'Clients told that there is no endpoint'))
 }
 
 function busiest(frontends: readonly FrontendCount[], limit: number): readonly FrontendCount[] {
