@@ -51,6 +51,8 @@ export function reflect(options: ReflectOptions): Promise<void> {
 
 /** Looks that went back in time before they are believed: the server was restored from a backup. */
 const staleLooksBelieved = 3
+/** No server may send us away for longer than this. */
+const retryAfterLimitMs = 120_000
 /** A connection that lasted this long was a good one. */
 const settledMs = 10_000
 /** Silent watches in a row before the collection is listed again. */
@@ -237,7 +239,7 @@ class Reflector {
     if (inStream || ours || /too large resource version/i.test(error.message))
       this.#position = undefined
     if (retryAfterMs !== undefined && [429, 503, 504].includes(status))
-      return retryAfterMs + jitter / 4
+      return Math.min(retryAfterMs, retryAfterLimitMs) + jitter / 4
     return this.#backoff.next()
   }
 

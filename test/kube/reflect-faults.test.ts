@@ -182,6 +182,15 @@ for (const status of [429, 503, 504])
     assert.deepEqual(clock.sleeps, [7000])
   })
 
+test('an absurd Retry-After is not obeyed to the letter', async (t) => {
+  const server = await serve(t)
+  server.faults.respond({ status: 503, retryAfter: 86_400, times: 1 })
+  const clock = recordingClock(0)
+  const { mirror } = follow(t, server, { clock })
+  await mirror.untilSynced()
+  assert.deepEqual(clock.sleeps, [120_000])
+})
+
 test('errors without Retry-After are retried with a growing, jittered pause up to the limit', async (t) => {
   const server = await serve(t)
   server.faults.respond({ status: 500, times: 8 })

@@ -170,6 +170,17 @@ test('reflect reports health: objects, last event, last error and restarts', asy
   await mirror.until(() => mirror.health?.lastError === undefined)
 })
 
+test('reflect ends a burst of 20 000 changes in the last state', async (t) => {
+  const server = await serve(t)
+  const { mirror } = follow(t, server)
+  await mirror.untilSynced()
+  for (let count = 0; count < 20_000; count++)
+    server.put(service(`s${count % 50}`, { labels: { count: String(count) } }))
+  const last = () => mirror.objects.get('default/s49')?.metadata.labels?.['count'] === '19999'
+  await mirror.until(last, 20_000)
+  assert.equal(mirror.objects.size, 50)
+})
+
 test('reflect does not hurry when the server ends every watch at once', async (t) => {
   const server = await serve(t)
   server.faults.closingWatches = true

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { createGzip } from 'node:zlib'
 import type { Entry } from './collection.ts'
+import { drained } from './drained.ts'
 import { apiVersionOf } from './kinds.ts'
 import { badRequest, expired } from './status.ts'
 import type { Store } from './store.ts'
@@ -118,7 +118,7 @@ export async function sendPage(
   for (let at = 0; at < page.entries.length && !response.destroyed; at += 500) {
     const texts = page.entries.slice(at, at + 500).map((entry) => `{${entry.text()}`)
     const more = sink.write((at > 0 ? ',' : '') + texts.join(','))
-    if (!more) await Promise.race([once(sink, 'drain'), once(response, 'close')])
+    if (!more) await drained(sink, response)
   }
   sink.end(']}\n')
 }

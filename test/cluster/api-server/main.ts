@@ -38,11 +38,15 @@ const server = await startApiServer({
     }),
 })
 
-for (const file of values.load)
-  for (const document of parseAllDocuments(readFileSync(file, 'utf8'))) {
-    const object = document.toJS() as (KubeObject & { items?: KubeObject[] }) | null
-    if (object) server.bulkLoad(object.items ?? [object])
-  }
+type Loaded = (KubeObject & { items?: KubeObject[] }) | null
+
+for (const file of values.load) {
+  const text = readFileSync(file, 'utf8')
+  const loaded = file.endsWith('.json')
+    ? [JSON.parse(text) as Loaded]
+    : parseAllDocuments(text).map((document) => document.toJS() as Loaded)
+  for (const object of loaded) if (object) server.bulkLoad(object.items ?? [object])
+}
 
 console.log(JSON.stringify({ url: server.url, control: server.controlUrl }))
 for (const signal of ['SIGTERM', 'SIGINT'] as const)

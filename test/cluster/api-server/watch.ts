@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Change, Entry } from './collection.ts'
+import { drained } from './drained.ts'
 import type { Faults, WatchFaults } from './faults.ts'
 import { apiVersionOf } from './kinds.ts'
 import type { Selector } from './selectors.ts'
@@ -198,6 +198,6 @@ export class Watch implements WatchFaults {
 
   async #drained(): Promise<void> {
     if (!this.response.writableNeedDrain || this.#ended) return
-    await Promise.race([once(this.response, 'drain'), once(this.response, 'close')])
+    await drained(this.response, this.response)
   }
 }
