@@ -6,6 +6,9 @@ import type { Agent, AgentOptions, ClusterNode, Running } from './types.ts'
 
 const launcher = fileURLToPath(new URL('../../src/launcher.js', import.meta.url))
 
+/** /healthz is 200 while an agent starts, as kube-proxy's is: only this says that all is in place. */
+const started = 'agent started'
+
 /** What starting an agent on a node takes. */
 export interface AgentSetting {
   readonly node: ClusterNode
@@ -79,7 +82,7 @@ async function awaitReady(agent: Agent, process: Running, milliseconds: number):
   for (let last = 'no answer'; ; await Promise.race([wait(30), process.exited])) {
     if (process.hasEnded()) throw new Error(`the agent ended before it was ready\n${agent.log()}`)
     const answer = await agent.get('/healthz').catch(() => undefined)
-    if (answer?.status === 200) return
+    if (answer?.status === 200 && agent.log().includes(started)) return
     if (answer) last = `${answer.status} ${answer.body}`
     if (Date.now() > deadline)
       throw new Error(`the agent is not ready after ${milliseconds} ms: ${last}\n${agent.log()}`)

@@ -20,7 +20,11 @@ export interface ClusterOptions {
   readonly rpFilter?: 'off' | 'strict' | 'loose'
   /** A FORWARD chain that drops conntrack's invalid packets, as kube-proxy and many CNIs have. */
   readonly firewall?: boolean
-  /** Masquerade pod traffic that leaves the cluster, as CNIs do (stack conntrack on the nodes). */
+  /**
+   * Masquerade pod traffic that leaves the cluster, as CNIs do (stack conntrack on the nodes).
+   * Without it the outside cannot answer pods, nor nodes answer other nodes' overlay pods under a
+   * strict reverse path filter.
+   */
   readonly masquerade?: boolean
   /** Let bridged packets pass the nodes' iptables (net.bridge.bridge-nf-call-*). */
   readonly bridgeNetfilter?: boolean
@@ -103,7 +107,7 @@ export interface AgentOptions {
   /** More flags of `kube-shunt run`; the last one of a name wins. */
   readonly flags?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Wait until /healthz answers 200; default true. */
+  /** Wait until it is ready(); default true. */
   readonly waitReady?: boolean
   /** Default 20 000. */
   readonly readyTimeoutMs?: number
@@ -114,7 +118,7 @@ export interface Agent {
   readonly exited: Promise<Output>
   /** Everything the agent logged. */
   log(): string
-  /** Resolves when /healthz answers 200; rejects with the log if the agent ends or time is over. */
+  /** Resolves when /healthz answers 200 and it says it has started; rejects with the log if the agent ends or time is over. */
   ready(): Promise<void>
   /** An HTTP GET from inside the node: `path` on 10256, or a whole URL. */
   get(path: string): Promise<{ readonly status: number; readonly body: string }>
