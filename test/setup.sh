@@ -10,7 +10,7 @@ packages=(
   clang llvm make gcc libc6-dev linux-libc-dev
   libbpf-dev libelf-dev zlib1g-dev bpftool
   iproute2 iptables nftables conntrack ethtool
-  iputils-ping tcpdump curl ca-certificates python3-scapy
+  iputils-ping tcpdump curl openssl ca-certificates python3-scapy
 )
 
 say() { echo "setup: $*"; }
