@@ -12,7 +12,7 @@
 
 /* Applies the flow's half to the packet and says how it leaves. */
 static __always_inline enum verdict translate(struct __sk_buff *skb, const struct packet *packet,
-					      struct flow *flow)
+					      const struct flow *flow)
 {
 	__u16 flags = flow->flags;
 
@@ -31,9 +31,14 @@ static __always_inline enum verdict translate(struct __sk_buff *skb, const struc
 								       VERDICT_TRANSLATED;
 }
 
-/* A packet whose flow was found (or has just been created). */
+/*
+ * A packet whose flow was found (or has just been created). It is rewritten from a copy of its
+ * own: once an entry has left its table (promotion does that here, other CPUs do it any time),
+ * the kernel gives the element to another flow at once.
+ */
 static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const struct packet *packet,
-						struct found_flow *found, __u32 now)
+						struct found_flow *found, struct flow *copy,
+						__u32 now)
 {
 	struct flow *flow = found->flow;
 	bool is_due = flow->last_seen != now || !(flow->flags & FLOW_REPLIED);
@@ -44,15 +49,20 @@ static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const str
 		count(COUNT_FRAGMENT_TRANSLATED);
 	if (is_due && l2_len && !(flow->flags & FLOW_REVERSE))
 		find_bridged_backend(skb, packet, flow);
+	*copy = *flow;
 	track_flow(packet, found, now);
-	return translate(skb, packet, flow);
+	return translate(skb, packet, copy);
 }
 
-/* Everything up to the verdict. `hook_flags` is FLOW_AT_EGRESS at egress, else 0. */
+/*
+ * Everything up to the verdict. `hook_flags` is FLOW_AT_EGRESS at egress, else 0; `flow` is
+ * filled for a packet that was translated.
+ */
 static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet *packet,
-					   __u16 hook_flags, struct found_flow *found)
+					   __u16 hook_flags, struct flow *flow)
 {
 	struct backend_set set = {};
+	struct found_flow found;
 	__u32 now;
 	int verdict;
 
@@ -67,16 +77,16 @@ static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet 
 			return VERDICT_PASS;
 		return drop(COUNT_DROP_FRAGMENT);
 	}
-	*found = find_flow(packet);
-	if (found->flow) {
-		if ((found->flow->flags & FLOW_AT_EGRESS) != hook_flags)
+	found = find_flow(packet);
+	if (found.flow) {
+		if ((found.flow->flags & FLOW_AT_EGRESS) != hook_flags)
 			return VERDICT_PASS;
-		if (!is_usable(packet, found->flow, now)) {
-			remove_flow(&packet->tuple, found->flow);
-			found->flow = NULL;
+		if (!is_usable(packet, found.flow, now)) {
+			remove_flow(&packet->tuple, found.flow);
+			found.flow = NULL;
 		}
 	}
-	if (!found->flow) {
+	if (!found.flow) {
 		if (hook_flags)
 			return VERDICT_PASS;
 		verdict = open_flow(packet, &set, now);
@@ -87,11 +97,11 @@ static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet 
 		} else if (verdict != VERDICT_TRANSLATED) {
 			return verdict;
 		}
-		*found = find_created(packet);
-		if (!found->flow)
+		found = find_created(packet);
+		if (!found.flow)
 			return drop(COUNT_DROP_FLOW_INSERT);
 	}
-	return follow_flow(skb, packet, found, now);
+	return follow_flow(skb, packet, &found, flow, now);
 }
 
 static __always_inline enum verdict reject(struct __sk_buff *skb, const struct packet *packet,
@@ -108,8 +118,8 @@ static __always_inline enum verdict reject(struct __sk_buff *skb, const struct p
 static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
 {
 	struct packet packet = {};
-	struct found_flow found = {};
-	enum verdict verdict = decide(skb, &packet, hook_flags, &found);
+	struct flow flow = {};
+	enum verdict verdict = decide(skb, &packet, hook_flags, &flow);
 	int action;
 
 	if (verdict == VERDICT_REJECT_NO_ENDPOINT || verdict == VERDICT_REJECT_UNUSED_PORT ||
@@ -123,7 +133,7 @@ static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
 		action = send_back(skb);
 		break;
 	case VERDICT_NEIGHBOUR:
-		action = found.flow ? send_to_neighbour(skb, &packet, found.flow) : -1;
+		action = send_to_neighbour(skb, &packet, &flow);
 		break;
 	default:
 		return ACTION_DROP;
