@@ -27,15 +27,19 @@ export const flowsCommand: CommandModule = {
     const pins = openPins(textOf(flags, 'bpffs') ?? '')
     const names = namesOf(pins.dump())
     const now = ktimeCoarse()
+    const onlyCounts = flags['count'] === true
+    const counts: Counts = new Map()
     const found: NamedFlow[] = []
     for (const flow of readFlows(pins)) {
       const named = { ...flow, service: names(flow), seconds: secondsSince(flow.lastSeen, now) }
-      if (filter(named)) found.push(named)
+      if (!filter(named)) continue
+      counts.set(flow.state, (counts.get(flow.state) ?? 0) + 1)
+      if (!onlyCounts) found.push(named)
     }
     const output = textOf(flags, 'output')
-    const onlyCounts = flags['count'] === true
-    if (output === 'json') printJson(flowsJson(found, onlyCounts))
-    else print(`${onlyCounts ? '' : flowsText(found, output === 'wide')}${countsText(found)}`)
+    if (output === 'json')
+      printJson({ ...(onlyCounts ? {} : { flows: found.map(flowJson) }), ...totals(counts) })
+    else print(`${flowsText(found, output === 'wide')}${countsText(counts)}`)
   },
 }
 
@@ -82,11 +86,11 @@ function namesOf(dump: MapDump): (flow: FlowView) => string | undefined {
   return ({ frontend }) => (frontend < indexes ? dump.name(frontend)?.text : undefined)
 }
 
-function flowsJson(flows: readonly NamedFlow[], onlyCounts: boolean): unknown {
-  const counts = Object.fromEntries(countStates(flows))
-  const total = flows.length
-  if (onlyCounts) return { total, counts }
-  return { flows: flows.map(flowJson), total, counts }
+type Counts = Map<string, number>
+
+function totals(counts: Counts): { readonly total: number; readonly counts: unknown } {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  return { total, counts: Object.fromEntries(counts) }
 }
 
 function flowJson(flow: NamedFlow): unknown {
@@ -114,13 +118,7 @@ function notesText({ hairpin, portChanged }: NamedFlow): string {
   return notes.length === 0 ? '-' : notes.join(',')
 }
 
-function countStates(flows: readonly NamedFlow[]): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const { state } of flows) counts.set(state, (counts.get(state) ?? 0) + 1)
-  return counts
-}
-
-function countsText(flows: readonly NamedFlow[]): string {
-  const counts = [...countStates(flows)].map(([state, count]) => `${count} ${state}`)
-  return `${flows.length} flows${counts.length > 0 ? `: ${counts.join(', ')}` : ''}\n`
+function countsText(counts: Counts): string {
+  const texts = [...counts].map(([state, count]) => `${count} ${state}`)
+  return `${totals(counts).total} flows${texts.length > 0 ? `: ${texts.join(', ')}` : ''}\n`
 }

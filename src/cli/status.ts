@@ -52,7 +52,7 @@ export function statusText(report: StatusReport, path: string): string {
     ['Agent', agentText(agent)],
     ['Health', healthzText(agent.healthz)],
     ['Frontends', `${services}, generation ${frontends.generation}`],
-    ['Flows', `${flows.established} established, ${flows.halfOpen} half-open`],
+    ['Flows', `${flows.established} with a reply, ${flows.halfOpen} half-open`],
   ]
   const sections = [
     `kube-shunt at ${path}: ${verdict}\n`,
