@@ -115,17 +115,20 @@ export function encodeMeta({ localOnly, affinity, affinitySeconds }: Word): bigi
   return BigInt(flags) | (BigInt(affinitySeconds) << 16n)
 }
 
-/** A frontend word, decoded. */
-export function decodeWord(commit: bigint, meta: bigint): Word {
-  const flags = Number(meta & 0xffffn)
+/** A frontend word of an array of 32-bit halves, as bigints are slow for all of them. */
+export function decodeWord(halves: Uint32Array, index: number): Word {
+  const low = halves[4 * index]!
+  const high = halves[4 * index + 1]!
+  const flags = halves[4 * index + 2]!
+  const timeoutHigh = halves[4 * index + 3]! & 0xffff
   return {
-    base: Number(commit & 0xffffffn),
-    count: Number((commit >> 24n) & 0xffffn),
-    local: Number((commit >> 40n) & 0xffffn),
-    generation: Number(commit >> 56n),
+    base: low & 0xffffff,
+    count: (low >>> 24) | ((high & 0xff) << 8),
+    local: (high >>> 8) & 0xffff,
+    generation: high >>> 24,
     localOnly: (flags & frontendFlag.FRONTEND_LOCAL_ONLY) !== 0,
     affinity: (flags & frontendFlag.FRONTEND_AFFINITY) !== 0,
-    affinitySeconds: Number((meta >> 16n) & 0xffffffffn),
+    affinitySeconds: (flags >>> 16) + timeoutHigh * 0x10000,
   }
 }
 
@@ -134,10 +137,10 @@ export function encodeState(generation: number, alive: boolean): bigint {
   return BigInt(generation) | (alive ? 1n << 32n : 0n)
 }
 
-/** An entry of `backend_states`. */
-export function decodeState(state: bigint): {
-  readonly generation: number
-  readonly alive: boolean
-} {
-  return { generation: Number(state & 0xffffffffn), alive: state >> 32n !== 0n }
+/** An entry of `backend_states`, the same way. */
+export function decodeState(
+  halves: Uint32Array,
+  id: number,
+): { readonly generation: number; readonly alive: boolean } {
+  return { generation: halves[2 * id]!, alive: halves[2 * id + 1] !== 0 }
 }

@@ -3,6 +3,7 @@ import type { Limits } from '../plan/image.ts'
 import { backend, frontendKey, frontendName } from './abi.ts'
 import { BatchFailure, type DatapathMaps } from './apply.ts'
 import { encodeState } from './encode.ts'
+import { binding, check } from './native-binding.ts'
 import type { RawDump } from './restore.ts'
 
 /** The open maps that the control plane writes; whoever opened the descriptors closes them. */
@@ -26,6 +27,9 @@ export interface KernelMaps extends DatapathMaps {
 
 /** Entries per system call; measured best around here. */
 const batchSize = 1000
+
+/** Entries of an array read at a time. */
+const rangeSize = 16_384
 
 /** The maps behind open descriptors. */
 export function openDatapathMaps(handles: MapHandles): KernelMaps {
@@ -105,10 +109,14 @@ function createUnmappedWords(map: RawMap, width: number): Words {
   }
 }
 
+/** All values of an array; the addon reads them in one piece, `bpf` as two buffers each. */
 function readArray(map: RawMap, size: number): Buffer {
-  const all = Buffer.from(new ArrayBuffer(map.ref.maxEntries * size))
-  for (const entries of map.getBatch(4096)) {
-    for (const [key, value] of entries) value.copy(all, key.readUInt32LE() * size)
+  const { fd, maxEntries } = map.ref
+  const all = Buffer.from(new ArrayBuffer(maxEntries * size))
+  for (let first = 0; first < maxEntries; first += rangeSize) {
+    const count = Math.min(rangeSize, maxEntries - first)
+    const what = `read an array map from ${first}, ${count} entries`
+    check<Buffer>(binding().mapRange(fd, first, count), what).copy(all, first * size)
   }
   return all
 }

@@ -24,6 +24,8 @@ export function restore(raw: RawDump): PlanState {
 
 /** The maps' bytes as values, decoded on demand. */
 export function decodeDump(raw: RawDump): MapDump {
+  const words = halvesOf(raw.words)
+  const states = halvesOf(raw.states)
   const keys: StoredKey[] = []
   const strangeKeys: string[] = []
   for (const [bytes, value] of raw.keys) {
@@ -39,9 +41,13 @@ export function decodeDump(raw: RawDump): MapDump {
     limits: raw.limits,
     keys,
     strangeKeys,
-    word: (index) => decodeWord(raw.words[2 * index]!, raw.words[2 * index + 1]!),
+    word: (index) => decodeWord(words, index),
     name: (index) => decodeName(raw.names, index * frontendName.size),
     slot: (position) => decodeSlot(raw.slots, position * backend.size),
-    state: (id) => decodeState(raw.states[id]!),
+    state: (id) => decodeState(states, id),
   }
+}
+
+function halvesOf(words: BigUint64Array): Uint32Array {
+  return new Uint32Array(words.buffer, words.byteOffset, words.length * 2)
 }
