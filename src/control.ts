@@ -40,8 +40,8 @@ export function openControl(options: ControlOptions): Control {
       schedule.nudge()
     },
     refused: (refused) => {
-      const { kind, name, field, value, reason } = refused
-      log.warn({ kind, name, field, value, reason }, 'object refused in part')
+      for (const { field, value, reason } of refused.refusals)
+        log.warn({ kind: refused.kind, name: refused.name, field, value, reason }, 'object refused')
       reports.refused(refused)
     },
     node: (node) => {

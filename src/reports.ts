@@ -3,7 +3,7 @@ import { configzOf, type Config } from './config.ts'
 import { counterNames } from './datapath/abi.ts'
 import type { CollectReport } from './datapath/collect.ts'
 import { mapInfo } from './datapath/native-info.ts'
-import { perCpuOf } from './datapath/percpu.ts'
+import { perCpuOf, type PerCpuMap } from './datapath/percpu.ts'
 import type { Datapath } from './datapath/programs.ts'
 import { ProxyHealth } from './health/proxy-health.ts'
 import { serveHealth } from './health/server.ts'
@@ -109,13 +109,17 @@ function objectReports(
   metrics: Metrics,
   health: ProxyHealth,
 ): Pick<Reports, 'refused' | 'node' | 'reflector'> {
-  const refusedBy = new Map<string, { kind: string; reason: string; count: number }>()
+  const refusedNow = new Map<string, RefusedObject>()
   return {
-    refused({ kind, field, reason }) {
-      const key = `${kind} ${field}`
-      const entry = refusedBy.get(key) ?? { kind, reason, count: 0 }
-      refusedBy.set(key, { ...entry, count: entry.count + 1 })
-      metrics.refusedObjects([...refusedBy.values()])
+    refused(object) {
+      const key = `${object.kind} ${object.name}`
+      if (object.refusals.length === 0) refusedNow.delete(key)
+      else refusedNow.set(key, object)
+      metrics.refusedObjects(
+        [...refusedNow.values()].flatMap(({ kind, refusals }) =>
+          refusals.map(({ reason }) => ({ kind, reason, count: 1 })),
+        ),
+      )
     },
     node(node) {
       health.setNodeEligible(!(node?.deleting === true || node?.taints.includes(leavingTaint)))
@@ -140,7 +144,7 @@ function readersOf(datapath: Datapath, source: ReaderSource): DatapathReaders {
   return {
     readCounters: () => counters.sumRange(0, counterNames.length),
     readMaps: () => mapUses(sizes, source),
-    readFrontends: () => frontendCounts(source.state, (index) => stats.sumRange(index, 1)),
+    readFrontends: () => frontendCounts(source.state, stats),
   }
 }
 
@@ -161,15 +165,14 @@ function takenNumbers(pool: NumberPool): number {
   return pool.next - 1 - pool.free.length
 }
 
-function frontendCounts(
-  state: PlanState | undefined,
-  sums: (index: number) => Float64Array,
-): FrontendCount[] {
+function frontendCounts(state: PlanState | undefined, stats: PerCpuMap): FrontendCount[] {
   if (state === undefined) return []
+  const sums = stats.sumRange(0, state.indexes.next)
+  const { fields } = stats
   return [...state.services.values()].flatMap(({ frontends }) =>
     frontends.map(({ index, text, kind, protocol }) => {
-      const [flows = 0, rejects = 0] = sums(index)
-      return { text, kind, protocol, flows, rejects }
+      const at = index * fields
+      return { text, kind, protocol, flows: sums[at] ?? 0, rejects: sums[at + 1] ?? 0 }
     }),
   )
 }

@@ -6,21 +6,27 @@ import { createEndpointTracker, slicesOf, takeChangedEndpoints } from '../model/
 import { resolveService } from '../model/resolve.ts'
 import { createServiceTracker, takeChangedServices } from '../model/service-tracker.ts'
 import { track, type Tracker } from '../model/tracker.ts'
-import type { Node, NodeView, Parsed, ResolvedService, ServiceName } from '../model/types.ts'
+import type {
+  Node,
+  NodeView,
+  Parsed,
+  Refusal,
+  ResolvedService,
+  ServiceName,
+} from '../model/types.ts'
 
-/** A piece of an object, or a whole one, that is not served. */
+/** An object that is not served as written. */
 export interface RefusedObject {
   readonly kind: 'Service' | 'EndpointSlice' | 'Node'
   readonly name: string
-  readonly field: string
-  readonly value: string
-  readonly reason: string
+  readonly refusals: readonly Refusal[]
 }
 
 export interface ClusterStateEvents {
   /** Something to do for a pass. */
   changed(): void
-  refused(refused: RefusedObject): void
+  /** The pieces of one object that are refused now; none: it is served as written, or gone. */
+  refused(object: RefusedObject): void
   node(node: Node | undefined): void
 }
 
@@ -83,19 +89,22 @@ interface Tracking<Value> {
 }
 
 function trackingSink<Value>(tracking: Tracking<Value>): ReflectorSink {
-  const note = (key: string, value: Value | undefined): void => {
-    if (track(tracking.tracker, key, value)) tracking.events.changed()
+  const { kind, events } = tracking
+  const refused = new Set<string>()
+  const note = (name: string, value: Value | undefined, refusals: readonly Refusal[]): void => {
+    if (track(tracking.tracker, name, value)) events.changed()
+    if (refusals.length === 0 && !refused.delete(name)) return
+    if (refusals.length > 0) refused.add(name)
+    events.refused({ kind, name, refusals })
   }
   return {
     upsert(raw) {
       const parsed = tracking.parse(raw)
       const refusals = parsed.kind === 'ignored' ? [] : parsed.refusals
       const name = parsed.kind === 'parsed' ? keyOf(raw) : parsed.name
-      for (const refusal of refusals)
-        tracking.events.refused({ kind: tracking.kind, name, ...refusal })
-      if (name !== '') note(name, parsed.kind === 'parsed' ? parsed.value : undefined)
+      if (name !== '') note(name, parsed.kind === 'parsed' ? parsed.value : undefined, refusals)
     },
-    remove: (key) => note(`${key.namespace}/${key.name}`, undefined),
+    remove: (key) => note(`${key.namespace}/${key.name}`, undefined, []),
     synced: tracking.synced,
   }
 }
