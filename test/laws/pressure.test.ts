@@ -30,9 +30,12 @@ function happen(cluster: FakeCluster, event: Event): void {
 
 /** A refused frontend may keep backends that are gone; everything else must hold. */
 function pass(cluster: FakeCluster): void {
-  const { refused } = cluster.state
-  const hadRoom = refused.size === 0
-  cluster.pass(() => checkReaders(cluster.maps, hadRoom && refused.size === 0))
+  const hadRoom = hasRoom(cluster)
+  cluster.pass(() => checkReaders(cluster.maps, hadRoom && hasRoom(cluster)))
+}
+
+function hasRoom({ state }: FakeCluster): boolean {
+  return state.refused.size === 0
 }
 
 /** Passes as long as somebody waits for room that time will bring. */
