@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createClusterState, type RefusedObject } from '../../src/reconcile/cluster-state.ts'
+
+function service(name: string, port: unknown): unknown {
+  return {
+    metadata: { name, namespace: 'default', uid: name },
+    spec: {
+      clusterIP: '10.96.0.1',
+      clusterIPs: ['10.96.0.1'],
+      ports: [
+        { name: 'good', port: 80, protocol: 'TCP' },
+        { name: 'other', port, protocol: 'TCP' },
+      ],
+    },
+  }
+}
+
+function observed() {
+  const refused: RefusedObject[] = []
+  const calls = { changed: 0 }
+  const state = createClusterState('node1', {
+    changed: () => calls.changed++,
+    refused: (object) => refused.push(object),
+    node: () => undefined,
+  })
+  return { state, refused, calls }
+}
+
+test('clusterState: a refused piece is told with its object, and again when nothing is refused', () => {
+  const { state, refused } = observed()
+  state.services.upsert(service('web', 99999))
+  assert.equal(refused.length, 1)
+  assert.equal(refused[0]?.name, 'default/web')
+  assert.match(refused[0].refusals[0]?.value ?? '', /99999/)
+  state.services.upsert(service('web', 81))
+  assert.deepEqual(refused[1], { kind: 'Service', name: 'default/web', refusals: [] })
+})
+
+test('clusterState: a refused object that is removed is refused no longer', () => {
+  const { state, refused } = observed()
+  state.services.upsert(service('web', 99999))
+  state.services.remove({ namespace: 'default', name: 'web' })
+  assert.deepEqual(refused.at(-1)?.refusals, [])
+})
+
+test('clusterState: an object that was never refused says nothing of refusals', () => {
+  const { state, refused } = observed()
+  state.services.upsert(service('web', 81))
+  state.services.remove({ namespace: 'default', name: 'web' })
+  assert.deepEqual(refused, [])
+})
+
+test('clusterState: it is synced only when Services and EndpointSlices both are', () => {
+  const { state } = observed()
+  assert.equal(state.isSynced(), false)
+  state.services.synced()
+  assert.equal(state.isSynced(), false)
+  state.endpointSlices.synced()
+  assert.equal(state.isSynced(), true)
+})
+
+test('clusterState: an object that comes again unchanged is no change', () => {
+  const { state, calls } = observed()
+  state.services.upsert(service('web', 81))
+  assert.equal(calls.changed, 1)
+  assert.deepEqual([...state.takeChanged()], ['default/web'])
+  state.services.upsert(service('web', 81))
+  assert.equal(calls.changed, 1)
+  assert.deepEqual([...state.takeChanged()], [])
+})
