@@ -224,7 +224,7 @@ function fixedPart(
  * every spare. A spare more does no harm; its state says that it is gone.
  */
 function isSameSet(had: FrontendImage, slots: readonly TrackedBackend[], count: number): boolean {
-  if (had.slots.length < slots.length || had.count !== count) return false
+  if (had.count !== count) return false
   const places = new Map(had.slots.map((slot, at) => [slot.id, placeOf(slot, at < had.count)]))
   return slots.every((slot, at) => places.get(slot.id) === placeOf(slot, at < count))
 }

@@ -8,22 +8,19 @@ export interface RestoredSets {
   readonly refused: readonly FrontendImage[]
 }
 
-/** Reads the slots of restored frontends. Spares lie behind the set, where no word counts them. */
+/**
+ * Reads the slots of restored frontends; a slot names its frontend, so extents that overlap are
+ * found out. Spares lie behind the set, where no word counts them.
+ */
 export function readSets(dump: MapDump, candidates: readonly FrontendImage[]): RestoredSets {
   const inOrder = [...candidates].sort((a, b) => a.extent.base - b.extent.base)
   const owners = new Map<number, string>()
   const sound: FrontendImage[] = []
   const refused: FrontendImage[] = []
-  let end = 0
   for (const image of inOrder) {
-    const slots =
-      image.count > 0 && image.extent.base < end ? undefined : readSet(dump, image, owners)
-    if (slots === undefined) {
-      refused.push(image)
-      continue
-    }
-    sound.push({ ...image, slots })
-    end = Math.max(end, image.extent.base + image.count)
+    const slots = readSet(dump, image, owners)
+    if (slots === undefined) refused.push(image)
+    else sound.push({ ...image, slots })
   }
   return { sound: withSpares(dump, sound, owners), refused }
 }
