@@ -4,6 +4,8 @@ import { backend, frontendName, mixKey } from '../../src/datapath/abi.ts'
 import { describe as describeOp } from '../../src/datapath/apply.ts'
 import { encodeState } from '../../src/datapath/encode.ts'
 import { restore } from '../../src/datapath/restore.ts'
+import { freeSlots } from '../../src/plan/extent-pool.ts'
+import type { NumberPool } from '../../src/plan/number-pool.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 import { checkReaders } from '../laws/readers.ts'
 
@@ -157,6 +159,10 @@ const damages: readonly Damage[] = [
   },
 ]
 
+function freeNumbers(pool: NumberPool): number {
+  return pool.free.length + pool.limit - pool.next
+}
+
 describe('restore()', () => {
   for (const { what, believed, damage } of damages) {
     it(`does not trip over ${what}, and the first pass repairs it`, () => {
@@ -172,6 +178,10 @@ describe('restore()', () => {
       assert.equal(cluster.maps.keys.size, 4)
       cluster.now += 2000
       assert.deepEqual(cluster.pass(), [])
+      const { indexes, ids, extents } = cluster.state
+      assert.equal(freeNumbers(indexes), indexes.limit - 3, 'no index is lost')
+      assert.equal(freeNumbers(ids), ids.limit - 4, 'no id is lost')
+      assert.equal(freeSlots(extents), extents.limit - 3, 'no slot is lost')
       assert.deepEqual(cluster.restart(), [])
       const alive = cluster.maps.states.filter((state) => state >> 32n === 1n)
       assert.equal(alive.length, 3, 'no backend is left alive that nothing names')
