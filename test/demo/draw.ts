@@ -71,7 +71,7 @@ function drawService(service: ServiceView, columns: number, paint: Paint): strin
     const refused = `${failedPerSecond.toFixed(0)} refused`.padStart(9)
     return [`${title} ${refused} ${micros(p50)}  ${paint('yellow', why || '-')}`]
   }
-  const width = Math.max(5, Math.min(28, columns - 68))
+  const width = Math.max(5, Math.min(28, columns - 75))
   const most = Math.max(1, ...backends.map((backend) => backend.perSecond))
   return backends.map((backend, at) => {
     const length = Math.round((backend.perSecond / most) * width)

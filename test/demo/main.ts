@@ -40,7 +40,7 @@ async function run(options: DemoOptions, show: Show): Promise<void> {
     const dropped = nodes.map((node) => `${node.name} ${node.dropped}`).join(', ')
     const lines = [
       `\nMeasured in ${show.seconds.toFixed(0)} s, profile ${options.profile}:`,
-      ...checkLines(checks, show.paint),
+      ...checkLines(checks, Math.min(process.stdout.columns || 100, 100), show.paint),
       `       packets dropped by kube-shunt: ${dropped}`,
     ]
     const isKept = checks.every((check) => check.isKept)

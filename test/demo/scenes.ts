@@ -67,7 +67,7 @@ async function takeAway(stage: Stage, show: Show): Promise<AwayFinding> {
     web.backends.filter((backend) => backend !== leaving),
   )
   show.event(
-    `${leaving.name} left the EndpointSlices; in both nodes' maps ${ms(milliseconds)} later`,
+    `${leaving.name} left the EndpointSlices; both agents had it ${ms(milliseconds)} after the file was written`,
   )
   await nextReports(stage) // what was under way at the change belongs to the time before
   const start = countWeb(stage, leaving)
@@ -94,7 +94,9 @@ async function bringBack(stage: Stage, show: Show): Promise<Findings['back']> {
   const web = stage.services[0]!
   const milliseconds = await publish(stage, web.backends)
   const returned = web.backends.at(-1)!
-  show.event(`${returned.name} is back; in both nodes' maps ${ms(milliseconds)} later`)
+  show.event(
+    `${returned.name} is back; both agents had it ${ms(milliseconds)} after the file was written`,
+  )
   await nextReports(stage)
   const start = countWeb(stage, returned)
   await wait(3000)
@@ -164,7 +166,7 @@ async function publish(stage: Stage, backends: readonly Backend[]): Promise<numb
   stage.cluster.objects.put(...slicesOf(web, backends))
   while (!stage.seats.every((seat) => countProgrammed(seat) === backends.length)) {
     if (performance.now() - start > 5000) throw new Error('the agents did not follow within 5 s')
-    await wait(2)
+    await wait(10)
   }
   return performance.now() - start
 }

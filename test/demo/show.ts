@@ -17,6 +17,7 @@ export class Show {
   readonly #started = Date.now()
   readonly #events: string[] = []
   #scene = ''
+  #printed = 0
   #stage: Stage | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -48,8 +49,9 @@ export class Show {
   event(text: string): void {
     const line = `${clock(this.seconds)} ${text}`
     this.#events.push(line)
-    if (this.#stage !== undefined && this.#isScreen) this.#draw()
-    else this.#print(line)
+    if (this.#stage !== undefined && this.#isScreen) return this.#draw()
+    this.#print(line)
+    this.#printed = this.#events.length
   }
 
   /** Gives the terminal back; what happened stays readable above what follows. */
@@ -57,7 +59,7 @@ export class Show {
     clearInterval(this.#timer)
     if (this.#stage !== undefined && this.#isScreen) {
       writeSync(1, normal) // also while the process exits
-      this.#print(this.#events.join('\n'))
+      this.#print(this.#events.slice(this.#printed).join('\n'))
     }
     this.#stage = undefined
   }

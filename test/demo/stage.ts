@@ -1,6 +1,7 @@
 import { createCluster } from '../cluster/cluster.ts'
 import { pingPong, startDial, startEchoServer } from '../cluster/traffic.ts'
 import type { Dialling, PingPong } from '../cluster/traffic.ts'
+import type { DialReport } from '../cluster/traffic-reports.ts'
 import type { Agent, Cluster, ClusterNode, Profile } from '../cluster/types.ts'
 import { Meter } from './meter.ts'
 import { backendPort, makeServices, podNames, slicesOf } from './services.ts'
@@ -80,7 +81,7 @@ async function startTraffic(
     const options = { rate: perSecond, udp, timeoutMs: 2000 }
     const dialling = startDial(client, service.target, options)
     const name = `client on ${client.node.name}`
-    return { service, client: name, perSecond, dialling, meter: new Meter() }
+    return { service, client: name, perSecond, dialling, meter: meterOf(dialling) }
   }
   const streams = [
     stream(0, web, 150),
@@ -91,4 +92,17 @@ async function startTraffic(
   ]
   await Promise.all(streams.map(({ dialling }) => dialling.until(() => true)))
   return { connections, streams }
+}
+
+const longestShowMs = 600_000
+
+/** Sees every report: the predicate that never accepts is called for each. */
+function meterOf(dialling: Dialling): Meter {
+  const meter = new Meter()
+  const feed = (report: DialReport): boolean => {
+    meter.feed(report)
+    return false
+  }
+  dialling.until(feed, longestShowMs).catch(() => undefined) // the traffic has ended
+  return meter
 }

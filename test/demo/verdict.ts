@@ -2,6 +2,7 @@ import type { DialReport, FlowReport } from '../cluster/traffic-reports.ts'
 import type { Paint } from './draw.ts'
 import { percent, type Findings } from './scenes.ts'
 import type { Stage } from './stage.ts'
+import { answeredStreams } from './view.ts'
 
 /** One promise and whether it was kept, in numbers. */
 export interface Check {
@@ -14,12 +15,15 @@ export interface Totals {
   readonly connections: FlowReport
   /** Streams whose requests must be answered. */
   readonly served: readonly DialReport[]
+  /** The one second of any stream that fell farthest below what was asked. */
+  readonly slowest: { readonly name: string; readonly lowest: number; readonly asked: number }
   /** The stream whose requests must be refused. */
   readonly refused: DialReport
 }
 
 const silenceLimitMs = 1000
 const refusalLimitMs = 500
+const lowestShare = 0.5
 
 /** Ends the traffic and tells what became of all of it. */
 export async function endTraffic(stage: Stage): Promise<Totals> {
@@ -38,26 +42,38 @@ export function latestTotals(stage: Stage): Totals {
 
 function totalsOf(stage: Stage, connections: FlowReport, reports: readonly DialReport[]): Totals {
   const served = reports.filter((_, at) => stage.streams[at]!.service.backends.length > 0)
-  return { connections, served, refused: reports.at(-1)! }
+  const slowest = answeredStreams(stage)
+    .map(({ client, service, perSecond, meter }) => ({
+      ...{ name: `${client} to ${service.name}`, lowest: meter.lowest, asked: perSecond },
+    }))
+    .reduce((a, b) => (b.lowest / b.asked < a.lowest / a.asked ? b : a))
+  return { connections, served, slowest, refused: reports.at(-1)! }
 }
 
 /** Every promise of the demo against what was measured. */
 export function judge(totals: Totals, findings: Findings): Check[] {
   const { away, back, killed } = findings
+  const { slowest } = totals
   return [
     judgeConnections(totals.connections),
     judgeRequests(totals.served),
     {
+      isKept: slowest.lowest >= slowest.asked * lowestShare,
+      text:
+        `rate unbroken: the worst second of any client had ${slowest.lowest.toFixed(0)} answers ` +
+        `of ${slowest.asked} asked for (${slowest.name})`,
+    },
+    {
       isKept: away.reached === 0 && away.requests > 0 && away.servedAfter === away.servedBefore,
       text:
-        `${away.backend} away: in the maps after ${away.milliseconds.toFixed(0)} ms; ${away.reached} of ` +
+        `${away.backend} away: agents followed within ${away.milliseconds.toFixed(0)} ms; ${away.reached} of ` +
         `${away.requests} new requests reached it; ${away.servedAfter} of its ${away.servedBefore} ` +
         'open connections went on',
     },
     {
       isKept: back.share > 0.1,
       text:
-        `${away.backend} back: in the maps after ${back.milliseconds.toFixed(0)} ms; ` +
+        `${away.backend} back: agents followed within ${back.milliseconds.toFixed(0)} ms; ` +
         `takes ${percent(back.share)} of new requests`,
     },
     {
@@ -121,9 +137,24 @@ function judgeRefusals(stream: DialReport, asked: Findings['refused']): Check {
   }
 }
 
-/** The checks as lines. */
-export function checkLines(checks: readonly Check[], paint: Paint): string[] {
-  return checks.map(({ isKept, text }) =>
-    isKept ? `${paint('green', '  ok  ')} ${text}` : `${paint(['bold', 'red'], 'FAILED')} ${text}`,
-  )
+/** The checks as lines of at most `columns`. */
+export function checkLines(checks: readonly Check[], columns: number, paint: Paint): string[] {
+  return checks.flatMap(({ isKept, text }) => {
+    const mark = isKept ? paint('green', '  ok  ') : paint(['bold', 'red'], 'FAILED')
+    return wrap(text, columns - 7).map((line, at) => `${at === 0 ? mark : '      '} ${line}`)
+  })
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = word
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, line]
 }

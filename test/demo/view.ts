@@ -61,7 +61,6 @@ export function answeredStreams(stage: Stage): Stream[] {
 
 /** Everything that is to be seen now. */
 export function lookAt(stage: Stage): View {
-  for (const { meter, dialling } of stage.streams) meter.feed(dialling.latest())
   const report = stage.connections.latest()
   return {
     services: stage.services.map((service) => viewService(stage, service)),
@@ -110,13 +109,13 @@ function viewNode({ node, agent, state }: Seat): NodeView {
   const pins = openPins(node.bpffs)
   const counters = pins.counters()
   let dropped = 0
-  for (const [name, count] of counters) if (name.startsWith('COUNT_DROP_')) dropped += count
+  for (const [name, count] of counters) if (name.startsWith('drop_')) dropped += count
   return {
     name: node.name,
     state,
     pid: agent.pid,
     flows: countFlows(pins, 'flows').flows + countFlows(pins, 'half_open').flows,
-    created: counters.get('COUNT_FLOW_CREATED') ?? 0,
+    created: counters.get('flow_created') ?? 0,
     dropped,
   }
 }
