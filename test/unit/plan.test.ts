@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { describe as describeOp, MapWriteError } from '../../src/datapath/apply.ts'
+import { restore } from '../../src/datapath/restore.ts'
 import type { ServiceName } from '../../src/model/types.ts'
-import { planPass } from '../../src/plan/plan.ts'
+import { planPass, refusals, wakeAt } from '../../src/plan/plan.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 
 function addService(cluster: FakeCluster, name: string, address: string): void {
@@ -66,5 +67,28 @@ describe('planPass()', () => {
       'write backend_states[1]',
       'clear frontend_names[1]',
     ])
+  })
+
+  it('serves as many endpoints as a word can count, and says so', () => {
+    const cluster = createFakeCluster({ keys: 8, indexes: 8, slots: 70_000, ids: 70_000 })
+    addService(cluster, 'a', '10.96.0.1')
+    for (let slice = 0; slice < 7; slice++) {
+      cluster.upsert('EndpointSlice', {
+        metadata: { name: `s${slice}`, labels: { 'kubernetes.io/service-name': 'a' } },
+        addressType: 'IPv4',
+        ports: [{ port: 8080 }],
+        endpoints: Array.from({ length: 10_000 }, (_, at) => ({
+          addresses: [`10.${slice + 2}.${at >> 8}.${at & 255}`],
+        })),
+      })
+    }
+    cluster.pass()
+    const [frontend] = cluster.state.services.get('default/a' as ServiceName)!.frontends
+    assert.equal(frontend!.count, 65_535)
+    assert.equal(restore(cluster.maps.dump()).services.size, 1)
+    const [refusal] = refusals(cluster.state)
+    assert.equal(refusal!.reason, 'too-many-backends')
+    assert.equal(refusal!.detail, '70001; only 65535 are used')
+    assert.equal(wakeAt(cluster.state), undefined, 'waiting does not help')
   })
 })
