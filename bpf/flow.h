@@ -57,6 +57,12 @@ static __always_inline bool is_twin(const struct flow *twin, const struct flow_k
 	       is_same_addr(&twin->saddr, &key->daddr) && is_same_addr(&twin->daddr, &key->saddr);
 }
 
+/* Both ends of a TCP connection have closed it, or one has reset it. */
+static __always_inline bool is_over(__u16 flags)
+{
+	return flags & FLOW_RESET || (flags & FLOW_FIN) == FLOW_FIN;
+}
+
 /* Ticks a flow may stay silent. */
 static __always_inline __u32 flow_lifetime(__u8 proto, __u16 flags)
 {
@@ -193,8 +199,9 @@ static __always_inline bool is_usable(const struct packet *packet, const struct 
 		count(COUNT_FLOW_EXPIRED);
 		return false;
 	}
+	/* A handshake after the end: the client now dials this backend without us. */
 	if (flow->flags & FLOW_REVERSE)
-		return true;
+		return !(packet->tcp_flags & TCP_SYN && is_over(flow->flags));
 	if (is_tcp(packet)) {
 		if (!is_syn(packet))
 			return true;

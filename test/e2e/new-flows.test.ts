@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dial } from '../cluster/traffic.ts'
 import type { Pod } from '../cluster/types.ts'
+import { sumMetric } from './metrics-page.ts'
 import { serviceFor, servingForAll, untilServed } from './serving.ts'
 
 const serving = servingForAll({ profile: 'bridge', podsPerNode: 4 }, {}, (cluster) =>
@@ -18,7 +19,11 @@ test('with many new flows a second no reply goes astray', async () => {
   const answered = reports.reduce((sum, { ok }) => sum + ok, 0)
   const received = await countDatagrams(clients, 'UdpInDatagrams')
   const sent = await countDatagrams(serversOf(serving.cluster.pods), 'UdpOutDatagrams')
-  const reversed = await countReversed()
+  const reversed = await sumMetric(
+    serving.agents,
+    'kubeshunt_datapath_packets_total',
+    'verdict="reverse"',
+  )
   assert.ok(answered > 15_000, `${answered} answers`)
   assert.deepEqual({ received, reversed }, { received: sent, reversed: sent })
 })
@@ -30,16 +35,4 @@ function serversOf(pods: readonly Pod[]): Pod[] {
 async function countDatagrams(pods: readonly Pod[], counter: string): Promise<number> {
   const outputs = await Promise.all(pods.map((pod) => pod.exec(['nstat', '-asz', counter])))
   return outputs.reduce((sum, { stdout }) => sum + Number(/\n\w+\s+(\d+)/.exec(stdout)![1]), 0)
-}
-
-/** Packets that all agents together count as turned back. */
-async function countReversed(): Promise<number> {
-  const pages = await Promise.all(
-    serving.agents.map((agent) => agent.get('http://127.0.0.1:10249/metrics')),
-  )
-  return pages.reduce(
-    (sum, { body }) =>
-      sum + Number(/packets_total\{verdict="reverse"\} (\d+)/.exec(body)?.[1] ?? 0),
-    0,
-  )
 }

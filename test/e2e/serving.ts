@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { hostPort } from '../cluster/addressing.ts'
@@ -34,9 +35,9 @@ export interface Serving {
   readonly node1: ClusterNode
   readonly node2: ClusterNode
   /** Pod `name` of node 1 or 2. */
-  pod(node: 1 | 2, name: string): Pod
+  readonly pod: (node: 1 | 2, name: string) => Pod
   /** The VIP of Service number `n` with the port of `serviceFor`, or another. */
-  vip(n: number, family?: Family, port?: number): string
+  readonly vip: (n: number, family?: Family, port?: number) => string
 }
 
 /** Builds a cluster of two nodes with pods a, b ..., echo servers and agents. */
@@ -49,7 +50,7 @@ export async function startServing(
   try {
     cluster.objects.put(...objects(cluster))
     await Promise.all(cluster.pods.map(answerOn))
-    const agents = await Promise.all(cluster.nodes.map((node) => node.startAgent(agentOptions)))
+    const agents = await Promise.all(cluster.nodes.map((node) => startAgent(node, agentOptions)))
     const [node1, node2 = node1] = cluster.nodes as readonly [ClusterNode, ClusterNode?]
     return {
       cluster,
@@ -75,6 +76,13 @@ export function servingForAll(...wanted: Parameters<typeof startServing>): Servi
   return new Proxy({} as Serving, {
     get: (_target, name: keyof Serving) => held.serving![name],
   })
+}
+
+/** Starts an agent and waits until it has read its objects and attached its programs. */
+export async function startAgent(node: ClusterNode, options: AgentOptions = {}): Promise<Agent> {
+  const agent = await node.startAgent(options)
+  await eventually(() => assert.match(agent.log(), /"msg":"agent started"/))
+  return agent
 }
 
 /** How the echo server of a pod calls itself. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dial } from '../cluster/traffic.ts'
-import type { Cluster, Family, Pod } from '../cluster/types.ts'
+import type { Cluster, Pod } from '../cluster/types.ts'
 import { nameOf, serviceFor, servingForAll, untilServed } from './serving.ts'
 
 /** Services 1, 2 and 3 have so many endpoints. */
