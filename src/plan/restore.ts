@@ -53,16 +53,11 @@ export function restoreState(dump: MapDump): PlanState {
     state.wordGenerations[index] = dump.word(index).generation
   }
   const byIndex = readKeys(state, dump)
-  const owners = new Set<string>()
   const candidates: FrontendImage[] = []
   for (const [index, keys] of byIndex) {
     const image = readFrontend(dump, index, keys)
-    const owner = image && `${image.servicePort} ${image.kind} ${image.family}`
-    if (owner === undefined || owners.has(owner)) refuseIndex(state, dump, index, keys)
-    else {
-      owners.add(owner)
-      candidates.push(image!)
-    }
+    if (image === undefined) refuseIndex(state, dump, index, keys)
+    else candidates.push(image)
   }
   const { sound, refused } = readSets(dump, candidates)
   for (const { index, keys } of refused) refuseIndex(state, dump, index, keys)
