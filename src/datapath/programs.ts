@@ -17,8 +17,17 @@ export interface MapSizes {
   readonly backends: number
 }
 
+/** How long idle flows are kept, in seconds; undefined: as bpf/config.h has it. */
+export interface FlowLifetimes {
+  readonly tcpEstablished?: number | undefined
+  readonly tcpHalfClosed?: number | undefined
+  readonly udpUnreplied?: number | undefined
+  readonly udpReplied?: number | undefined
+}
+
 export interface LoadOptions {
   readonly sizes: MapSizes
+  readonly lifetimes?: FlowLifetimes
   /** For a node's first start: how long unknown mid-flow TCP is left to the host stack. */
   readonly midflowGraceSeconds: number
 }
@@ -51,12 +60,12 @@ const disposableMaps = ['counters', 'frontend_stats', 'reject_buckets', 'fragmen
 /** Loads the programs over the pinned maps, creating what is missing. Attaches nothing. */
 export function loadDatapath(root: Root, options: LoadOptions): Datapath {
   const warnings: string[] = []
-  const first = openService(root, options.sizes, 14)
+  const first = openService(root, options, 14)
   warnings.push(...fitPins(first))
   first.setGlobal('hash_seed', hashSeed(root, options))
   first.load()
   const layer3 = (): HookPrograms => {
-    const object = openService(root, options.sizes, 0)
+    const object = openService(root, options, 0)
     fitPins(object)
     object.setGlobal('hash_seed', hashSeed(root, options))
     object.load()
@@ -66,7 +75,7 @@ export function loadDatapath(root: Root, options: LoadOptions): Datapath {
   return {
     ethernet: publish(first, root, 'ethernet'),
     layer3: () => (loaded ??= layer3()),
-    collector: loadCollector(root, options.sizes, warnings),
+    collector: loadCollector(root, options, warnings),
     mapFd: (name) => first.mapFd(name),
     warnings,
   }
@@ -79,7 +88,7 @@ function objectPath(name: string): string {
   throw new ShuntError('KSH_RUNTIME', `${path} is missing: run npm run setup`)
 }
 
-function openService(root: Root, sizes: MapSizes, l2Length: number): BpfObject {
+function openService(root: Root, options: LoadOptions, l2Length: number): BpfObject {
   const object = openObject(objectPath('service_tc'))
   object.setGlobal('l2_len', l2Length)
   for (const [name, text] of Object.entries(hairpinAddresses)) {
@@ -87,8 +96,26 @@ function openService(root: Root, sizes: MapSizes, l2Length: number): BpfObject {
     writeAddress(text, bytes, 0)
     object.setGlobal(name, bytes)
   }
-  placeMaps(object, root, sizes)
+  setLifetimes(object, options.lifetimes ?? {})
+  placeMaps(object, root, options.sizes)
   return object
+}
+
+const lifetimeGlobals = {
+  tcpEstablished: 'ticks_tcp_established',
+  tcpHalfClosed: 'ticks_tcp_half_closed',
+  udpUnreplied: 'ticks_udp_unreplied',
+  udpReplied: 'ticks_udp_replied',
+} as const
+
+/* A tick is 2^30 ns; half the range of a tick counter is as good as for ever. */
+function setLifetimes(object: BpfObject, lifetimes: FlowLifetimes): void {
+  for (const [name, global] of Object.entries(lifetimeGlobals)) {
+    const seconds = lifetimes[name as keyof FlowLifetimes] // its own keys
+    if (seconds === undefined) continue
+    const ticks = Math.ceil((seconds * 1e9) / 2 ** 30)
+    object.setGlobal(global, Math.min(Math.max(ticks, 1), 2 ** 30))
+  }
 }
 
 function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
@@ -151,13 +178,14 @@ function publishPin(fd: number, path: string): void {
   renameSync(`${path}_new`, path)
 }
 
-function loadCollector(root: Root, sizes: MapSizes, warnings: string[]): number | undefined {
+function loadCollector(root: Root, options: LoadOptions, warnings: string[]): number | undefined {
   if (!hasHelper(programTypes.tc, helpers.forEachMapElem)) {
     warnings.push('no collector: this kernel lacks bpf_for_each_map_elem (5.13)')
     return undefined
   }
   const object = openObject(objectPath('collect'))
-  placeMaps(object, root, sizes)
+  setLifetimes(object, options.lifetimes ?? {})
+  placeMaps(object, root, options.sizes)
   fitPins(object)
   object.load()
   const fd = object.programFd('shunt_collect')
