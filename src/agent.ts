@@ -57,6 +57,15 @@ export async function runAgent(config: Config): Promise<void> {
   }
 }
 
+/** Makes pins and loads programs, which takes the most rights, and leaves them for the agent. */
+export function prepareNode(config: Config): void {
+  const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
+  const root = openRoot(config.bpffs)
+  lockRoot(root)
+  load(config, root, log)
+  log.info({ path: config.bpffs }, 'node prepared')
+}
+
 function load(config: Config, root: Root, log: Log): Datapath {
   const datapath = loadDatapath(root, {
     sizes: {
@@ -65,6 +74,7 @@ function load(config: Config, root: Root, log: Log): Datapath {
       frontends: config.frontendsMax,
       backends: config.backendsMax,
     },
+    lifetimes: config.proxy.lifetimes,
     midflowGraceSeconds: config.midflowGraceSeconds,
   })
   for (const warning of datapath.warnings) log.warn({ warning }, 'datapath loaded with a change')

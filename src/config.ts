@@ -16,6 +16,11 @@ import {
   type Given,
 } from './cli/values.ts'
 import { ShuntError } from './errors.ts'
+import { healthzPort, metricsPort } from './proxy-config/complete.ts'
+import type { ProxyValues } from './proxy-config/fields.ts'
+import { loadProxyConfig, type Note, type ProxyConfig } from './proxy-config/load.ts'
+import { proxySettings, type ProxySettings } from './proxy-config/settings.ts'
+import { proxyConfigObject } from './proxy-config/write.ts'
 
 export interface BindAddress {
   readonly host: string
@@ -57,6 +62,16 @@ export interface Config {
   readonly logFormat: 'json' | 'pretty'
   /** klog-like: 0 info, 1 and up debug. */
   readonly verbosity: number
+  /** What kube-proxy's configuration asks for besides. */
+  readonly proxy: ProxySettings
+  /** kube-proxy's configuration itself, to be shown. */
+  readonly proxyValues: ProxyValues
+}
+
+/** A configuration, and what is to be said about it once. */
+export interface ReadConfig {
+  readonly config: Config
+  readonly notes: readonly Note[]
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -69,15 +84,19 @@ const entryLimits = {
   'backends-max': [64, 2 ** 24],
 } as const
 
-/** The configuration that flags ask for; a bad value is an error that names it. */
-export function configOf(flags: Flags, environment: Environment = process.env): Config {
+/** The configuration that flags, and the file that --config names, ask for. */
+export function readConfig(flags: Flags, environment: Environment = process.env): ReadConfig {
+  const proxyConfig = readProxyConfig(flags)
+  const proxy = proxySettings(proxyConfig)
+  const healthz = setting(proxy, 'healthz-bind-address', proxy.healthzBindAddress)
+  const metrics = setting(proxy, 'metrics-bind-address', proxy.metricsBindAddress)
   const flowTableEntries = entries(flags, 'flow-table-entries', flowEntriesFor(usableMemory()))
-  return {
+  const config: Config = {
     ...modesOf(flags),
     bpffs: parsePath(given(flags, 'bpffs')),
     cgroup: optional(flags, 'cgroup', parseCgroup),
-    source: sourceOf(flags, environment),
-    nodeName: nodeNameOf(flags),
+    source: sourceOf(flags, proxy, environment),
+    nodeName: nodeNameOf(proxy),
     devices: optional(flags, 'devices', parseGlobs) ?? [],
     podDevices: optional(flags, 'pod-devices', parseGlobs) ?? [],
     flowTableEntries,
@@ -85,13 +104,26 @@ export function configOf(flags: Flags, environment: Environment = process.env): 
     frontendsMax: entries(flags, 'frontends-max', 65_536),
     backendsMax: entries(flags, 'backends-max', 262_144),
     midflowGraceSeconds: parseDuration(given(flags, 'midflow-grace'), 24 * 3600),
-    externalIpCidrs: optional(flags, 'external-ip-cidrs', parseRanges) ?? [],
+    externalIpCidrs: externalIpCidrsOf(flags, proxy),
     snatPorts: optional(flags, 'snat-ports', parsePorts),
-    healthz: parseBindAddress(given(flags, 'healthz-bind-address'), 10256),
-    metrics: parseBindAddress(given(flags, 'metrics-bind-address'), 10249),
-    logFormat: parseChoice(given(flags, 'log-format'), ['json', 'pretty']),
-    verbosity: parseCount(given(flags, 'v'), 0, 10),
+    healthz: parseBindAddress(healthz, healthzPort),
+    metrics: parseBindAddress(metrics, metricsPort),
+    logFormat: optional(flags, 'log-format', parseLogFormat) ?? proxy.logFormat ?? 'json',
+    verbosity: proxy.verbosity,
+    proxy,
+    proxyValues: proxyConfig.values,
   }
+  return { config, notes: proxyConfig.notes }
+}
+
+/** The configuration alone. */
+export function configOf(flags: Flags, environment: Environment = process.env): Config {
+  return readConfig(flags, environment).config
+}
+
+/** kube-proxy's part of what flags ask for. */
+export function readProxyConfig(flags: Flags): ProxyConfig {
+  return loadProxyConfig((name, isList) => (isList ? listOf(flags, name) : textOf(flags, name)))
 }
 
 /** Flags that were accepted and change nothing yet. */
@@ -102,20 +134,15 @@ export function flagsWithoutEffect(config: Config): string[] {
   ]
 }
 
-/** What /configz shows: kube-proxy's keys where we have them, and everything of our own. */
+/** What /configz shows: kube-proxy's configuration, and everything of our own. */
 export function configzOf(config: Config): Readonly<Record<string, unknown>> {
-  const bind = (address: BindAddress | undefined): string =>
-    address === undefined ? '' : bindText(address)
-  const { source } = config
+  const { proxyValues, ...own } = config
   return {
     'kubeproxy.config.k8s.io': {
-      clientConnection: { kubeconfig: source.kind === 'api' ? (source.kubeconfig ?? '') : '' },
-      hostnameOverride: config.nodeName,
-      healthzBindAddress: bind(config.healthz),
-      metricsBindAddress: bind(config.metrics),
+      ...proxyConfigObject({ ...proxyValues, hostnameOverride: config.nodeName }),
       mode: 'kube-shunt',
     },
-    'kube-shunt.io': config,
+    'kube-shunt.io': own,
   }
 }
 
@@ -162,24 +189,42 @@ function entries(flags: Flags, name: keyof typeof entryLimits, fallback: number)
   return optional(flags, name, (flag) => parseCount(flag, least, most)) ?? fallback
 }
 
-function sourceOf(flags: Flags, environment: Environment): Source {
+/* A cluster file is asked for by a flag of ours, so it wins over what a kube-proxy file says. */
+function sourceOf(flags: Flags, proxy: ProxySettings, environment: Environment): Source {
   const path = optional(flags, 'cluster-file', parseFile)
-  const kubeconfig = optional(flags, 'kubeconfig', parseFile)
+  const named = setting(proxy, 'kubeconfig', proxy.kubeconfig)
+  const kubeconfig = proxy.kubeconfig === '' ? undefined : named
   const master = optional(flags, 'master', parseMaster)
   if (path !== undefined) {
-    const other = kubeconfig === undefined ? '--master' : '--kubeconfig'
-    if (kubeconfig === undefined && master === undefined) return { kind: 'cluster-file', path }
+    const isMixed = proxy.file === undefined && kubeconfig !== undefined
+    if (!isMixed && master === undefined) return { kind: 'cluster-file', path }
+    const other = isMixed ? '--kubeconfig' : '--master'
     throw new ShuntError('KSH_USAGE', `--cluster-file and ${other}: give one of them, not both`)
   }
   const isPod = (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== ''
   if (kubeconfig !== undefined || master !== undefined || isPod) {
-    return { kind: 'api', kubeconfig, master }
+    return { kind: 'api', kubeconfig: kubeconfig && parseFile(kubeconfig), master }
   }
   throw new ShuntError(
     'KSH_USAGE',
     'no source of Services: give --cluster-file, --kubeconfig or --master ' +
       '(KUBERNETES_SERVICE_HOST is not set, so this is not a pod)',
   )
+}
+
+/* A value of kube-proxy's, under the name by which it was given. */
+function setting(proxy: ProxySettings, flag: string, text: string): Given {
+  return { flag: proxy.file === undefined ? `--${flag}` : `${proxy.file}: ${flag}`, text }
+}
+
+function externalIpCidrsOf(flags: Flags, proxy: ProxySettings): readonly string[] {
+  const everything = ['0.0.0.0/0', '::/0']
+  const fallback = proxy.allowsExternalIPs ? everything : []
+  return optional(flags, 'external-ip-cidrs', parseRanges) ?? fallback
+}
+
+function parseLogFormat(flag: Given): 'json' | 'pretty' {
+  return parseChoice(flag, ['json', 'pretty'])
 }
 
 function parseMaster(flag: Given): string {
@@ -199,8 +244,9 @@ function parseCgroup(flag: Given): string {
 }
 
 /* As kube-proxy: lower case, without blanks around it. */
-function nodeNameOf(flags: Flags): string {
-  const flag = given(flags, 'hostname-override')
-  const name = (flag.text === '' ? hostname() : flag.text).trim().toLowerCase()
-  return /^[^\s/]{1,253}$/.test(name) ? name : refuse({ ...flag, text: name }, 'use a node name')
+function nodeNameOf(proxy: ProxySettings): string {
+  const given = proxy.hostnameOverride
+  const name = (given === '' ? hostname() : given).trim().toLowerCase()
+  const isName = /^[^\s/]{1,253}$/.test(name)
+  return isName ? name : refuse(setting(proxy, 'hostname-override', name), 'use a node name')
 }

@@ -2,11 +2,18 @@
 // Starts main.ts under the project's own Node 24, also when the caller's `node` is older.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 const pinned = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url))
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24
+
+// Started as kube-proxy, it takes flags only, and may have none.
+const [first = '-'] = process.argv.slice(2)
+if (basename(process.argv[1]) === 'kube-proxy' && first.startsWith('-')) {
+  process.argv.splice(2, 0, 'run')
+}
 
 if (runsTypeScript) {
   await import('./main.ts')

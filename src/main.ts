@@ -1,10 +1,12 @@
 import { hideBin } from 'yargs/helpers'
 import { readingCommands } from './cli/commands.ts'
 import { runProgram } from './cli/program.ts'
-import { checkRunFlags, runCommand } from './cli/run.ts'
-import { configOf, flagsWithoutEffect } from './config.ts'
+import { isOn, runOneShot } from './cli/one-shot.ts'
+import { runCommand } from './cli/run.ts'
+import { flagsWithoutEffect, readConfig } from './config.ts'
 import { messageOf, ShuntError } from './errors.ts'
 import { createLog } from './log.ts'
+import { normalizeGoArgs } from './proxy-config/go-args.ts'
 import type { Flags } from './cli/flags.ts'
 
 process.exitCode = await main(hideBin(process.argv))
@@ -13,8 +15,7 @@ process.exitCode = await main(hideBin(process.argv))
 async function main(args: readonly string[]): Promise<number | undefined> {
   process.stdout.on('error', leaveOnClosedPipe)
   try {
-    checkRunFlags(args)
-    await runProgram(args, [runCommand(run), ...readingCommands])
+    await runProgram(commandLine(args), [runCommand(run), ...readingCommands])
     return process.exitCode === undefined ? 0 : Number(process.exitCode)
   } catch (error) {
     process.stderr.write(`kube-shunt: ${errorText(error)}\n`)
@@ -22,13 +23,25 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   }
 }
 
-/* Loaded here, so that other commands start without the agent's dependencies. */
+/* Flags alone are those of kube-proxy, which has no commands: its DaemonSet starts us like that. */
+function commandLine(args: readonly string[]): readonly string[] {
+  const [first = ''] = args
+  const isOwn = /^(-h|--help|--version|--get-yargs-completions)$/.test(first)
+  const isRun = first.startsWith('-') && !isOwn
+  if (isRun) return ['run', ...normalizeGoArgs(args)]
+  return first === 'run' ? ['run', ...normalizeGoArgs(args.slice(1))] : args
+}
+
+/* The agent is loaded here, so that other commands start without its dependencies. */
 async function run(flags: Flags): Promise<void> {
-  const config = configOf(flags)
+  if (await runOneShot(flags)) return
+  const { config, notes } = readConfig(flags)
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
   for (const flag of flagsWithoutEffect(config)) log.warn({ flag }, 'flag has no effect yet')
-  const { runAgent } = await import('./agent.ts')
-  await runAgent(config)
+  for (const { message, ...note } of notes) log.warn(note, message)
+  const { prepareNode, runAgent } = await import('./agent.ts')
+  if (isOn(flags, 'init-only')) prepareNode(config)
+  else await runAgent(config)
 }
 
 /* One line: what was attempted, and of a long story (a verifier's) the end. */

@@ -8,7 +8,7 @@ import { unpin } from '../datapath/native.ts'
 import { tcIdentity } from '../devices/attach.ts'
 import { readLinks } from '../devices/watch-links.ts'
 import { messageOf, ShuntError } from '../errors.ts'
-import { rootOption, textOf } from './flags.ts'
+import { rootOption, textOf, type Flags } from './flags.ts'
 import { lockHolder } from './lock-holder.ts'
 import { print } from './output.ts'
 import { withPin } from './pins.ts'
@@ -23,13 +23,16 @@ export const cleanupCommand: CommandModule = {
       ...rootOption,
       force: { type: 'boolean', describe: 'although an agent is running' },
     }),
-  handler: async (flags) => {
-    const bpffs = parsePath({ flag: '--bpffs', text: textOf(flags, 'bpffs') ?? '' })
-    if (!existsSync(bpffs)) return print(`nothing to remove: there is no ${bpffs}\n`)
-    requireOurs(bpffs)
-    if (flags['force'] !== true) requireFree(bpffs)
-    print(removalText(bpffs, await removeAll(bpffs)))
-  },
+  handler: (flags) => cleanUp(flags),
+}
+
+/** Removes everything of ours, unless an agent is using it. */
+export async function cleanUp(flags: Flags): Promise<void> {
+  const bpffs = parsePath({ flag: '--bpffs', text: textOf(flags, 'bpffs') ?? '' })
+  if (!existsSync(bpffs)) return print(`nothing to remove: there is no ${bpffs}\n`)
+  requireOurs(bpffs)
+  if (flags['force'] !== true) requireFree(bpffs)
+  print(removalText(bpffs, await removeAll(bpffs)))
 }
 
 /** What a cleanup took away, and what it found and left. */

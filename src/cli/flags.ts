@@ -1,5 +1,4 @@
 import type { Options } from 'yargs'
-import { ShuntError } from '../errors.ts'
 
 /** What yargs leaves in a text option: nothing, a text, or several when given more than once. */
 export type FlagValue = string | readonly string[] | undefined
@@ -33,34 +32,4 @@ export const rootOption: Readonly<Record<string, Options>> = {
 export function outputOption(choices: readonly string[]): Readonly<Record<string, Options>> {
   const describe = `output format: ${choices.join(' or ')}`
   return { output: { type: 'string', alias: 'o', choices, requiresArg: true, describe } }
-}
-
-/** kube-proxy's flags that have no counterpart here yet. */
-const unsupported = new Set(
-  (
-    'bind-address bind-address-hard-fail boot-id-file cleanup cluster-cidr config ' +
-    'config-sync-period conntrack-max-per-core conntrack-min conntrack-tcp-be-liberal ' +
-    'conntrack-tcp-timeout-close-wait conntrack-tcp-timeout-established conntrack-udp-timeout ' +
-    'conntrack-udp-timeout-stream detect-local-mode feature-gates healthz-port init-only ' +
-    'iptables-localhost-nodeports iptables-masquerade-bit iptables-min-sync-period ' +
-    'iptables-sync-period ipvs-exclude-cidrs ipvs-min-sync-period ipvs-scheduler ' +
-    'ipvs-strict-arp ipvs-sync-period ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout ' +
-    'kube-api-burst kube-api-content-type kube-api-qps log-flush-frequency ' +
-    'log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size ' +
-    'log-text-split-stream logging-format machine-id-file masquerade-all metrics-port ' +
-    'nodeport-addresses oom-score-adj pod-bridge-interface pod-interface-name-prefix profiling ' +
-    'proxy-mode show-hidden-metrics-for-version vmodule write-config-to'
-  ).split(' '),
-)
-
-/** Tells kube-proxy's flags that are not supported yet from flags nobody knows. */
-export function refuseUnsupported(args: readonly string[]): void {
-  for (const arg of args) {
-    const name = /^--?([a-z][a-z-]+)(=|$)/.exec(arg)?.[1]
-    if (arg === '--') return
-    if (name !== undefined && unsupported.has(name)) {
-      const what = `--${name}: this flag of kube-proxy is not supported yet`
-      throw new ShuntError('KSH_USAGE', `${what}; see kube-shunt run --help for what is`)
-    }
-  }
 }

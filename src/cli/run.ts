@@ -1,16 +1,24 @@
 import type { CommandModule, Options } from 'yargs'
-import { refuseUnsupported, rootOption, text, type Flags } from './flags.ts'
+import { fateText, proxyFlags, type ProxyFlag } from '../proxy-config/flags.ts'
+import { rootOption, text, type Flags } from './flags.ts'
+
+/* kube-proxy's flags without a default: whether they were given decides over a file's value. */
+const proxyOptions: Readonly<Record<string, Options>> = {
+  ...Object.fromEntries(proxyFlags.filter(({ name }) => name !== 'version').map(optionOf)),
+  'reported-version': text('of --version=vX.Y.Z', { hidden: true }),
+}
+
+function optionOf({ name, fate, isDeprecated: hidden }: ProxyFlag): readonly [string, Options] {
+  const group = "kube-proxy's flags:"
+  return [name, text(fateText(fate), { group, requiresArg: false, hidden })]
+}
 
 /** The options of `run`; texts only, read by src/config.ts. */
 export const runOptions: Readonly<Record<string, Options>> = {
+  ...proxyOptions,
   'cluster-file': text(
     'read Services and EndpointSlices from FILE (YAML or JSON) instead of an API server',
   ),
-  kubeconfig: text(
-    'kubeconfig with the API server and credentials; default: the pod service account',
-  ),
-  master: text('address of the API server; wins over the kubeconfig'),
-  'hostname-override': text("name of this node; default: the host's name"),
   ...rootOption,
   cgroup: text('cgroup v2 directory for socket programs; default: the cgroup v2 mount'),
   'socket-lb': text('translate at the socket: off (others not supported yet)', { default: 'off' }),
@@ -29,16 +37,7 @@ export const runOptions: Readonly<Record<string, Options>> = {
       default: '30m',
     },
   ),
-  'healthz-bind-address': text('serve /healthz and /livez here; empty: nowhere', {
-    default: '0.0.0.0:10256',
-    requiresArg: false,
-  }),
-  'metrics-bind-address': text('serve /metrics, /proxyMode and /configz here; empty: nowhere', {
-    default: '127.0.0.1:10249',
-    requiresArg: false,
-  }),
-  'log-format': text('json or pretty', { default: 'json' }),
-  v: text('log level: 0 info, 1 debug, 4 trace', { default: '0' }),
+  'log-format': text('json or pretty; default: json, or as --logging-format or the file says'),
 }
 
 /** The `run` command; `start` gets the flags as given and ends when the agent does. */
@@ -49,9 +48,4 @@ export function runCommand(start: (flags: Flags) => Promise<void>): CommandModul
     builder: (yargs) => yargs.options(runOptions),
     handler: (flags) => start(flags),
   }
-}
-
-/** Refuses kube-proxy's flags that `run` cannot honour yet, before unknown ones are refused. */
-export function checkRunFlags(args: readonly string[]): void {
-  if (args[0] === 'run') refuseUnsupported(args.slice(1))
 }

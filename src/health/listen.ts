@@ -9,8 +9,10 @@ export interface Answer {
   readonly body: string
 }
 
+type Route = () => Answer | Promise<Answer>
+
 /** Answers for paths; what is not here is a 404, what is neither GET nor HEAD a 405. */
-export type Routes = ReadonlyMap<string, () => Answer | Promise<Answer>>
+export type Routes = Pick<ReadonlyMap<string, Route>, 'get'>
 
 export interface ListenOptions {
   /** Of the server, in logs. */
@@ -20,6 +22,8 @@ export interface ListenOptions {
   readonly log: Log
   /** Between attempts to bind an address that is taken; kube-proxy's 5 s unless told. */
   readonly retryMilliseconds?: number
+  /** Told about each attempt that failed; 'end' means that there is to be no other. */
+  readonly bindFailed?: (error: ShuntError) => 'retry' | 'end'
 }
 
 export interface Listener {
@@ -47,6 +51,7 @@ export function listen(options: ListenOptions): Listener {
   server.on('error', (cause) => {
     const err = bindError(options, cause)
     log.error({ server: name, err }, 'server failed')
+    if (options.bindFailed?.(err) === 'end') return
     timer = setTimeout(bind, options.retryMilliseconds ?? 5000)
     timer.unref()
   })
@@ -90,7 +95,7 @@ async function respond(
 
 async function answerTo(
   method: string,
-  route: (() => Answer | Promise<Answer>) | undefined,
+  route: Route | undefined,
 ): Promise<Answer> {
   if (route === undefined) return text(404, '404 page not found\n')
   if (method === 'GET' || method === 'HEAD') return route()

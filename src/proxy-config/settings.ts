@@ -51,7 +51,6 @@ export interface ProxySettings {
   readonly nodeAddress: string | undefined
   readonly eventRate: { readonly perSecond: number; readonly burst: number }
   readonly allowsExternalIPs: boolean
-  readonly featureGates: ReadonlyMap<string, boolean>
 }
 
 /** What the agent is to do, from kube-proxy's configuration. */
@@ -77,7 +76,6 @@ export function proxySettings(config: ProxyConfig): ProxySettings {
       burst: values['clientConnection.burst'],
     },
     allowsExternalIPs: values.featureGates.get('AllowServiceExternalIPs') === true,
-    featureGates: values.featureGates,
   }
 }
 

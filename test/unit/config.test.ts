@@ -17,9 +17,11 @@ function config(flags: Readonly<Record<string, string | string[]>>, environment 
 
 describe('configOf', () => {
   test('without flags inside a pod it is what the documentation says', () => {
-    const { flowTableEntries, halfOpenEntries, ...rest } = config({})
+    const { flowTableEntries, halfOpenEntries, proxy, proxyValues, ...rest } = config({})
     assert.ok(flowTableEntries >= 262_144 && flowTableEntries <= 1_048_576)
     assert.equal(halfOpenEntries, 65_536)
+    assert.equal(proxy.file, undefined)
+    assert.equal(proxyValues.mode, 'iptables')
     assert.deepEqual(rest, {
       bpffs: '/sys/fs/bpf/kube-shunt',
       cgroup: undefined,

@@ -19,7 +19,7 @@ function decoded(body: string): { given: GivenValues; strictErrors: readonly str
 function failure(source: string): string {
   const result = decodeProxyConfig(source)
   assert.equal(result.kind, 'failed', JSON.stringify(result))
-  return (result).reason
+  return result.reason
 }
 
 test('writeProxyConfig: writes the defaults as kube-proxy 1.36.2 does, byte by byte', () => {

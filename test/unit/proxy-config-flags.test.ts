@@ -241,9 +241,9 @@ test('proxySettings: a bind address that is no wildcard overrides the node addre
 })
 
 test('proxySettings: the gate AllowServiceExternalIPs is honoured, unknown gates are kept', () => {
-  const on = settings(load({ 'feature-gates': 'AllowServiceExternalIPs=true,Other=false' }))
-  assert.equal(on.allowsExternalIPs, true)
-  assert.equal(on.featureGates.get('Other'), false)
+  const given = load({ 'feature-gates': 'AllowServiceExternalIPs=true,Other=false' })
+  assert.equal(settings(given).allowsExternalIPs, true)
+  assert.equal(given.values.featureGates.get('Other'), false)
   assert.equal(settings(load({})).allowsExternalIPs, false)
 })
 
@@ -251,13 +251,21 @@ test('normalizeGoArgs: takes what Go takes', () => {
   const cases: readonly (readonly [string, string])[] = [
     ['--masquerade-all', '--masquerade-all=true'],
     ['--masquerade-all=false', '--masquerade-all=false'],
-    ['--cleanup --config x', '--cleanup=true --config x'],
+    ['--cleanup --config x', '--cleanup=true --config=x'],
     ['--hostname_override=a_b', '--hostname-override=a_b'],
     ['--version=raw', '--version'],
     ['--version=v1.36.2', '--reported-version=v1.36.2'],
+    ['--devices eth0 stray', '--devices eth0 stray'],
     ['-v=2 -- --masquerade-all', '-v=2 -- --masquerade-all'],
   ]
   for (const [args, expected] of cases) {
     assert.deepEqual(normalizeGoArgs(args.split(' ')), expected.split(' '))
+  }
+})
+
+test('normalizeGoArgs: a value may be empty but not missing', () => {
+  assert.deepEqual(normalizeGoArgs(['--hostname-override', '']), ['--hostname-override='])
+  for (const args of [['--config'], ['--config', '--cleanup']]) {
+    fails(() => normalizeGoArgs(args), 'KSH_USAGE', /^--config: a value is needed/)
   }
 })
