@@ -25,14 +25,17 @@ export interface Following {
   close(): void
 }
 
+const deviceBatch = 1024
+
 /** Keeps our programs on every pod device as devices come, go, and change. */
 export function followPodDevices(options: FollowOptions): Following {
+  const known = readDevices(options.devicesMap)
   let isDue = false
   let isReady = false
   const sync = (): void => {
     isDue = false
     const wanted = choosePodDevices(watch.table, options.choice())
-    writeDevices(options.devicesMap, options.attacher.devices(), wanted)
+    writeDevices(options.devicesMap, known, wanted)
     options.synced(options.attacher.sync(wanted))
   }
   /* The events at hand share one sync. */
@@ -58,19 +61,27 @@ export function followPodDevices(options: FollowOptions): Following {
   }
 }
 
+/** Bridges by device as the map has them, so that a restart changes only what changed. */
+function readDevices(map: RawMap): Map<number, number> {
+  const entries = [...map.getBatch(deviceBatch)].flat()
+  return new Map(
+    entries.map(([key, value]) => [key.readUInt32LE(), deviceCodec.parse(value).master]),
+  )
+}
+
 /** Tells the programs which bridge a device belongs to, before they are on it. */
-function writeDevices(
-  map: RawMap,
-  before: readonly PodDevice[],
-  wanted: readonly PodDevice[],
-): void {
+function writeDevices(map: RawMap, known: Map<number, number>, wanted: readonly PodDevice[]): void {
+  const indexes = new Set(wanted.map(({ index }) => index))
+  for (const index of known.keys()) {
+    if (indexes.has(index)) continue
+    map.delete(indexKey(index))
+    known.delete(index)
+  }
   const value = Buffer.alloc(deviceCodec.size)
-  const known = new Map(before.map((device) => [device.index, device.bridge]))
   for (const { index, bridge } of wanted) {
     if (known.get(index) === bridge) continue
     deviceCodec.format(value, { master: bridge, flags: 0 })
     map.set(indexKey(index), value)
+    known.set(index, bridge)
   }
-  const indexes = new Set(wanted.map(({ index }) => index))
-  for (const index of known.keys()) if (!indexes.has(index)) map.delete(indexKey(index))
 }
