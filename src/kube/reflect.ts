@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts'
 import { ApiError, failureText } from './api-error.ts'
 import { Backoff, systemClock } from './backoff.ts'
 import type { Clock } from './backoff.ts'
@@ -263,14 +264,19 @@ class Reflector {
   }
 
   #report(): void {
-    this.#options.onHealth?.({
-      resource: this.#options.resource.kind,
-      synced: this.#synced,
-      objects: this.#known.size,
-      lastEvent: this.#lastEvent,
-      lastError: this.#lastError,
-      restarts: this.#restarts,
-      sinkErrors: this.#known.sinkErrors,
-    })
+    const { resource, onHealth, log } = this.#options
+    try {
+      onHealth?.({
+        resource: resource.kind,
+        synced: this.#synced,
+        objects: this.#known.size,
+        lastEvent: this.#lastEvent,
+        lastError: this.#lastError,
+        restarts: this.#restarts,
+        sinkErrors: this.#known.sinkErrors,
+      })
+    } catch (error) {
+      log.warn({ resource: resource.kind, error: messageOf(error) }, 'health handler failed')
+    }
   }
 }

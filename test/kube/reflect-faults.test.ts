@@ -46,6 +46,19 @@ test('a list whose second page has expired starts again without a limit and remo
   )
 })
 
+test('an object deleted while the pages are given up is not kept', async (t) => {
+  const server = await serve(t)
+  server.faults.watchListDisabled = true
+  server.faults.expiredPages = true
+  server.faults.listDelayMs = 50
+  for (let index = 0; index < 5; index++) server.put(service(`s${index}`))
+  const { mirror } = follow(t, server)
+  await eventually(() => server.requests.some(({ query }) => query.has('continue')))
+  server.delete({ kind: 'Service', name: 's0' })
+  await mirror.untilSynced()
+  assert.deepEqual(mirror.names(), serverNames(server))
+})
+
 test('a stalled second page never counts as a complete list', async (t) => {
   const server = await serve(t)
   server.faults.watchListDisabled = true
@@ -125,6 +138,7 @@ test('a cut event loses nothing', async (t) => {
   await mirror.until(() => mirror.objects.has('default/b'))
   assert.deepEqual(mirror.names(), ['default/a', 'default/b'])
   assert.equal(mirror.syncs, 1)
+  assert.match(JSON.stringify(mirror.warnings), /cut inside an event/)
 })
 
 test('a silent watch is opened again, and a second silence leads to a new list', async (t) => {
