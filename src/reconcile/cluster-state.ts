@@ -1,7 +1,7 @@
 import { parseEndpointSlice } from '../kube/parse-endpointslice.ts'
 import { parseNode } from '../kube/parse-node.ts'
 import { parseService } from '../kube/parse-service.ts'
-import type { ObjectKey, ReflectorSink } from '../kube/sink.ts'
+import type { ReflectorSink } from '../kube/sink.ts'
 import { createEndpointTracker, slicesOf, takeChangedEndpoints } from '../model/endpoint-tracker.ts'
 import { resolveService } from '../model/resolve.ts'
 import { createServiceTracker, takeChangedServices } from '../model/service-tracker.ts'
@@ -101,17 +101,12 @@ function trackingSink<Value>(tracking: Tracking<Value>): ReflectorSink {
     upsert(raw) {
       const parsed = tracking.parse(raw)
       const refusals = parsed.kind === 'ignored' ? [] : parsed.refusals
-      const name = parsed.kind === 'parsed' ? keyOf(raw) : parsed.name
+      const { name } = parsed
       if (name !== '') note(name, parsed.kind === 'parsed' ? parsed.value : undefined, refusals)
     },
     remove: (key) => note(`${key.namespace}/${key.name}`, undefined, []),
     synced: tracking.synced,
   }
-}
-
-function keyOf(raw: unknown): string {
-  const { namespace, name } = (raw as { metadata: ObjectKey }).metadata // parse-* has accepted it
-  return `${namespace}/${name}`
 }
 
 function nodeSink(nodeName: string, seen: (node: Node | undefined) => void): ReflectorSink {

@@ -1,6 +1,6 @@
-import { apply, type DatapathMaps } from '../datapath/apply.ts'
+import { apply, MapWriteError, type DatapathMaps } from '../datapath/apply.ts'
 import type { MapOp } from '../plan/image.ts'
-import { commitPass, planPass, refusals, wakeAt } from '../plan/plan.ts'
+import { commitPass, failPass, planPass, refusals, wakeAt } from '../plan/plan.ts'
 import type { PlanRefusal, PlanState } from '../plan/state.ts'
 import type { ClusterState } from './cluster-state.ts'
 
@@ -28,7 +28,7 @@ export interface Reconciler {
 
 /** One pass: what changed -> what it should be -> which writes -> the maps. */
 export function reconcile(reconciler: Reconciler): PassReport | undefined {
-  const { cluster, state, maps, now } = reconciler
+  const { cluster, state, now } = reconciler
   if (!cluster.isSynced()) return undefined
   const started = now()
   const pass = planPass(state, {
@@ -38,7 +38,7 @@ export function reconcile(reconciler: Reconciler): PassReport | undefined {
     now: started,
   })
   const planned = now()
-  apply(pass.ops, maps)
+  applyPass(pass.ops, reconciler)
   const applied = now()
   commitPass(state, applied)
   reconciler.hasPruned = true
@@ -50,5 +50,15 @@ export function reconcile(reconciler: Reconciler): PassReport | undefined {
     planTime: planned - started,
     applyTime: applied - planned,
     wakeIn: wake === undefined ? undefined : Math.max(0, wake - applied),
+  }
+}
+
+/** A write that fails ends the pass; the next one goes on behind what was written. */
+function applyPass(ops: readonly MapOp[], { state, maps }: Reconciler): void {
+  try {
+    apply(ops, maps)
+  } catch (error) {
+    if (error instanceof MapWriteError) failPass(state, error.applied)
+    throw error
   }
 }
