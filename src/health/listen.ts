@@ -93,10 +93,7 @@ async function respond(
   response.end(request.method === 'HEAD' ? undefined : answer.body)
 }
 
-async function answerTo(
-  method: string,
-  route: Route | undefined,
-): Promise<Answer> {
+async function answerTo(method: string, route: Route | undefined): Promise<Answer> {
   if (route === undefined) return text(404, '404 page not found\n')
   if (method === 'GET' || method === 'HEAD') return route()
   const refused = text(405, 'method not allowed\n')
