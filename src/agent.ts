@@ -4,6 +4,7 @@ import { openControl, type Control } from './control.ts'
 import { collect } from './datapath/collect.ts'
 import { openMap } from './datapath/maps.ts'
 import { hasTcx } from './datapath/native-probe.ts'
+import { requirePrivileges } from './datapath/privileges.ts'
 import { loadDatapath, type Datapath } from './datapath/programs.ts'
 import { lockRoot, openRoot, type Root } from './datapath/root.ts'
 import { createAttacher, type AttachReport } from './devices/attach.ts'
@@ -22,6 +23,7 @@ const collectMilliseconds = 30_000
  */
 export async function runAgent(config: Config): Promise<void> {
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
+  requirePrivileges()
   const root = openRoot(config.bpffs)
   lockRoot(root)
   const datapath = load(config, root, log)
@@ -60,6 +62,7 @@ export async function runAgent(config: Config): Promise<void> {
 /** Makes pins and loads programs, which takes the most rights, and leaves them for the agent. */
 export function prepareNode(config: Config): void {
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
+  requirePrivileges()
   const root = openRoot(config.bpffs)
   lockRoot(root)
   load(config, root, log)
