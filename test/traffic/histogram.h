@@ -25,12 +25,12 @@ static inline unsigned bucket_of(uint64_t ns)
 	return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
-/* The middle of a bucket. */
-static inline uint64_t bucket_value(unsigned bucket)
+/* The value `share` (0 .. 1) of the way through a bucket. */
+static inline uint64_t bucket_value(unsigned bucket, double share)
 {
 	unsigned shift = bucket < 128 ? 0 : bucket / 64 - 1;
 
-	return ((uint64_t)(bucket - shift * 64) << shift) + ((1ull << shift) >> 1);
+	return ((uint64_t)(bucket - shift * 64) << shift) + (uint64_t)((1ull << shift) * share);
 }
 
 static inline void record(struct histogram *h, uint64_t ns)
@@ -44,7 +44,10 @@ static inline void record(struct histogram *h, uint64_t ns)
 	h->bucket[bucket_of(ns)]++;
 }
 
-/* The value below which `share` (0 .. 1) of the records lie; 0 without records. */
+/*
+ * The value below which `share` (0 .. 1) of the records lie; 0 without records. Records are taken
+ * to lie evenly in their bucket, which makes medians finer than buckets.
+ */
 static inline uint64_t quantile(const struct histogram *h, double share)
 {
 	uint64_t wanted = h->count * share, seen = 0;
@@ -52,9 +55,9 @@ static inline uint64_t quantile(const struct histogram *h, double share)
 	if (!h->count)
 		return 0;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		if (seen + h->bucket[i] > wanted)
+			return bucket_value(i, (wanted - seen + 0.5) / h->bucket[i]);
 		seen += h->bucket[i];
-		if (seen > wanted)
-			return bucket_value(i);
 	}
 	return h->max;
 }
