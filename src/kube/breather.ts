@@ -19,9 +19,4 @@ export class Breather {
     await nextTurn()
     this.#started = performance.now()
   }
-
-  /** New input has arrived after a wait, which is a new turn. */
-  restart(): void {
-    this.#started = performance.now()
-  }
 }

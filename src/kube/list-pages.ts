@@ -55,7 +55,6 @@ async function readPage(
     const breather = new Breather()
     for await (const chunk of body) {
       deadline.touch()
-      breather.restart()
       for (const item of splitter.push(chunk)) {
         request.onItem(JSON.parse(item))
         if (breather.due()) await breather.rest()

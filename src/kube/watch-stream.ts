@@ -48,7 +48,6 @@ export async function followWatch(request: WatchRequest): Promise<WatchEnd> {
     const breather = new Breather()
     for await (const chunk of body) {
       deadline.touch()
-      breather.restart()
       for (const line of splitter.push(chunk)) {
         const event = readEvent(line, request.resource)
         if (event.kind === 'bookmark' && event.initialEventsEnd)
