@@ -3,18 +3,24 @@ import { servicePortName, type BenchService } from './services.ts'
 
 /*
  * What kube-proxy 1.36 in mode nftables writes for ClusterIP Services with endpoints, of IPv4:
- * sets, verdict maps and chains as in a dump of a running one.
+ * sets, verdict maps and chains as in a dump of a running one, comments of sets left out.
  */
 
 const podNetwork = '10.244.0.0/16'
 const serviceNetwork = '10.96.0.0/12'
 
+/** The node whose rules these are. */
+interface OwnNode {
+  readonly name: string
+  readonly address: string
+}
+
 /** Input for `nft -f`. */
-export function nftablesRules(services: readonly BenchService[], nodeAddress: string): string {
+export function nftablesRules(services: readonly BenchService[], node: OwnNode): string {
   return [
     'table ip kube-proxy {',
     'comment "rules for kube-proxy"',
-    ...sets(services, nodeAddress),
+    ...sets(services, node),
     ...hooks,
     ...checks,
     ...services.map(serviceChain),
@@ -23,13 +29,15 @@ export function nftablesRules(services: readonly BenchService[], nodeAddress: st
   ].join('\n')
 }
 
-function sets(services: readonly BenchService[], nodeAddress: string): string[] {
+function sets(services: readonly BenchService[], node: OwnNode): string[] {
   const clusterIps = services.map(({ clusterIp }) => clusterIp)
   const verdicts = services.map(
     (service) => `${service.clusterIp} . tcp . ${service.port} : goto ${chainName(service)}`,
   )
   const hairpins = services.flatMap(({ endpoints }) =>
-    endpoints.map(({ address, port }) => `${address} . ${address} . tcp . ${port}`),
+    endpoints
+      .filter(({ nodeName }) => nodeName === node.name) // only a local pod can get itself here
+      .map(({ address, port }) => `${address} . ${address} . tcp . ${port}`),
   )
   const service = 'type ipv4_addr . inet_proto . inet_service'
   return [
@@ -39,7 +47,7 @@ function sets(services: readonly BenchService[], nodeAddress: string): string[] 
       hairpins,
     ),
     set('set cluster-ips', 'type ipv4_addr', clusterIps),
-    set('set nodeport-ips', 'type ipv4_addr', [nodeAddress]),
+    set('set nodeport-ips', 'type ipv4_addr', [node.address]),
     set('map no-endpoint-services', `${service} : verdict`, []),
     set('map no-endpoint-nodeports', 'type inet_proto . inet_service : verdict', []),
     set('map firewall-ips', `${service} : verdict`, []),

@@ -83,7 +83,7 @@ async function install(
       return
     case 'nftables':
       await onNodes(cluster, ['nft', '--file', '-'], (node) =>
-        nftablesRules(services, node.addresses.IPv4),
+        nftablesRules(services, { name: node.name, address: node.addresses.IPv4 }),
       )
   }
 }

@@ -23,7 +23,7 @@ async function main(): Promise<void> {
     await run(options, show)
   } catch (error) {
     show.close()
-    process.stderr.write(`demo: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`)
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
     process.exit(1) // the cluster library removes the cluster at exit
   }
 }
