@@ -6,6 +6,7 @@ import { perCpuOf } from './datapath/percpu.ts'
 import type { Datapath } from './datapath/programs.ts'
 import { restore } from './datapath/restore.ts'
 import type { Log } from './log.ts'
+import type { ServiceName } from './model/types.ts'
 import { createClusterState, type ClusterState } from './reconcile/cluster-state.ts'
 import { reconcile, type Reconciler } from './reconcile/reconcile.ts'
 import { createSchedule, type Schedule } from './reconcile/schedule.ts'
@@ -53,7 +54,14 @@ export function openControl(options: ControlOptions): Control {
   const maps = openMaps(datapath)
   const state = restore(maps.dump())
   reports.planned(state)
-  const reconciler = { cluster, state, maps, now: () => performance.now(), hasPruned: false }
+  const reconciler = {
+    cluster,
+    state,
+    maps,
+    now: () => performance.now(),
+    hasPruned: false,
+    unreported: new Set<ServiceName>(),
+  }
   const schedule = schedulePasses(reconciler, options)
   return {
     cluster,

@@ -1,4 +1,6 @@
 import { apply, MapWriteError, type DatapathMaps } from '../datapath/apply.ts'
+import type { ChangeTrigger } from '../kube/change-trigger.ts'
+import type { ServiceName } from '../model/types.ts'
 import type { MapOp } from '../plan/image.ts'
 import { commitPass, failPass, planPass, refusals, wakeAt } from '../plan/plan.ts'
 import type { PlanRefusal, PlanState } from '../plan/state.ts'
@@ -7,6 +9,11 @@ import type { ClusterState } from './cluster-state.ts'
 /** What one pass did. */
 export interface PassReport {
   readonly services: number
+  /** The Services it looked at, those of failed passes before it included. */
+  readonly changed: readonly ServiceName[]
+  /** Everything is new: the first pass of an agent. */
+  readonly isFirst: boolean
+  readonly triggers: readonly ChangeTrigger[]
   readonly ops: readonly MapOp[]
   readonly refusals: readonly PlanRefusal[]
   /** Milliseconds spent in each stage. */
@@ -24,6 +31,8 @@ export interface Reconciler {
   readonly now: () => number
   /** Restored leftovers have been pruned. */
   hasPruned: boolean
+  /** Services that no successful pass has reported yet. */
+  readonly unreported: Set<ServiceName>
 }
 
 /** One pass: what changed -> what it should be -> which writes -> the maps. */
@@ -31,8 +40,10 @@ export function reconcile(reconciler: Reconciler): PassReport | undefined {
   const { cluster, state, now } = reconciler
   if (!cluster.isSynced()) return undefined
   const started = now()
+  const taken = cluster.takeChanged()
+  for (const service of taken) reconciler.unreported.add(service)
   const pass = planPass(state, {
-    changed: cluster.takeChanged(),
+    changed: taken,
     resolve: cluster.resolve,
     prune: !reconciler.hasPruned,
     now: started,
@@ -41,10 +52,16 @@ export function reconcile(reconciler: Reconciler): PassReport | undefined {
   applyPass(pass.ops, reconciler)
   const applied = now()
   commitPass(state, applied)
+  const isFirst = !reconciler.hasPruned
   reconciler.hasPruned = true
+  const changed = [...reconciler.unreported]
+  reconciler.unreported.clear()
   const wake = wakeAt(state)
   return {
     services: pass.services.length,
+    changed,
+    isFirst,
+    triggers: cluster.takeTriggers(),
     ops: pass.ops,
     refusals: refusals(state),
     planTime: planned - started,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ServiceName } from '../../src/model/types.ts'
 import { createClusterState, type RefusedObject } from '../../src/reconcile/cluster-state.ts'
 
 function service(name: string, port: unknown): unknown {
@@ -34,7 +35,7 @@ test('clusterState: a refused piece is told with its object, and again when noth
   assert.equal(refused[0]?.name, 'default/web')
   assert.match(refused[0].refusals[0]?.value ?? '', /99999/)
   state.services.upsert(service('web', 81))
-  assert.deepEqual(refused[1], { kind: 'Service', name: 'default/web', refusals: [] })
+  assert.deepEqual(refused[1], { kind: 'Service', name: 'default/web', uid: 'web', refusals: [] })
 })
 
 test('clusterState: a refused object that is removed is refused no longer', () => {
@@ -68,4 +69,49 @@ test('clusterState: an object that comes again unchanged is no change', () => {
   state.services.upsert(service('web', 81))
   assert.equal(calls.changed, 1)
   assert.deepEqual([...state.takeChanged()], [])
+})
+
+function slice(change: string, addresses: readonly string[]): unknown {
+  return {
+    metadata: {
+      ...{ name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+      annotations: { 'endpoints.kubernetes.io/last-change-trigger-time': change },
+    },
+    addressType: 'IPv4',
+    ports: [{ name: 'good', port: 80, protocol: 'TCP' }],
+    endpoints: addresses.map((address) => ({
+      ...{ addresses: [address], nodeName: 'node1' },
+      conditions: { ready: true },
+    })),
+  }
+}
+
+test('clusterState: when endpoints changed is told once, and not for the first list', () => {
+  const { state } = observed()
+  state.endpointSlices.upsert(slice('2026-01-01T00:00:00Z', ['10.0.0.1']))
+  state.endpointSlices.synced()
+  assert.deepEqual(state.takeTriggers(), [])
+  state.endpointSlices.upsert(slice('2026-01-01T00:00:05Z', ['10.0.0.2']))
+  assert.deepEqual(state.takeTriggers(), [{ family: 4, at: Date.UTC(2026, 0, 1, 0, 0, 5) }])
+  assert.deepEqual(state.takeTriggers(), [])
+  state.endpointSlices.upsert(slice('nonsense', ['10.0.0.3']))
+  assert.deepEqual(state.takeTriggers(), [])
+})
+
+test('clusterState: a health check follows the Service and its local endpoints', () => {
+  const { state } = observed()
+  const web = 'default/web' as ServiceName
+  const balanced = service('web', 81) as { metadata: object; spec: object }
+  const spec = {
+    ...{ ...balanced.spec, type: 'LoadBalancer', healthCheckNodePort: 31008 },
+    externalTrafficPolicy: 'Local',
+  }
+  state.services.upsert({ ...balanced, spec })
+  state.endpointSlices.upsert(slice('', ['10.0.0.1', '10.0.0.2']))
+  assert.equal(state.healthCheck(web), undefined)
+  state.takeChanged()
+  assert.equal(state.healthCheck(web)?.localEndpoints, 2)
+  state.services.remove({ namespace: 'default', name: 'web' })
+  state.takeChanged()
+  assert.equal(state.healthCheck(web), undefined)
 })
