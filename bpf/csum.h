@@ -6,6 +6,9 @@
 #include <linux/types.h>
 #include "abi.h"
 
+/* What a UDP checksum of zero is sent as, for zero means that there is none. */
+#define CSUM_MANGLED_0 0xffff
+
 static __always_inline __u16 csum_fold(__u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -26,6 +29,12 @@ static __always_inline __u32 csum_addr(const struct addr *addr)
 static __always_inline __u16 csum_delta(__u32 before, __u32 after)
 {
 	return csum_fold(after + (0xffff & ~csum_fold(before)));
+}
+
+/* Zero has two forms in one's complement. */
+static __always_inline bool is_zero_delta(__u16 delta)
+{
+	return delta == 0 || delta == 0xffff;
 }
 
 /* The checksum field after bytes it covers changed by `delta`. */

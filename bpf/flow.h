@@ -13,14 +13,15 @@
 #include "select.h"
 #include "verdict.h"
 
-#define FLOW_FIN (FLOW_FIN_FORWARD | FLOW_FIN_REVERSE)
-#define FLOW_RESET (FLOW_RESET_FORWARD | FLOW_RESET_REVERSE)
+#define FLOW_FIN     (FLOW_FIN_FORWARD | FLOW_FIN_REVERSE)
+#define FLOW_RESET   (FLOW_RESET_FORWARD | FLOW_RESET_REVERSE)
 #define FLOW_CLOSING (FLOW_FIN | FLOW_RESET)
 
 /* Where a flow was found. */
 struct found_flow {
 	struct flow *flow;
 	bool is_half_open;
+	bool is_new;
 };
 
 static __always_inline void twin_key(const struct flow_key *key, const struct flow *flow,
@@ -33,28 +34,43 @@ static __always_inline void twin_key(const struct flow_key *key, const struct fl
 	twin->proto = key->proto;
 }
 
-/* The other half: its tuple undoes this one's. */
-static __always_inline void twin_flow(const struct flow_key *key, const struct flow *flow,
-				      struct flow *twin)
+/* Turns a half into the other: its tuple undoes this one's. */
+static __always_inline void turn_flow(const struct flow_key *key, struct flow *flow)
 {
-	*twin = *flow;
-	twin->saddr = key->daddr;
-	twin->daddr = key->saddr;
-	twin->sport = key->dport;
-	twin->dport = key->sport;
-	twin->address_delta = ~flow->address_delta;
-	twin->port_delta = ~flow->port_delta;
-	twin->flags ^= FLOW_REVERSE;
-	twin->flags &= ~FLOW_AT_EGRESS;
-	if ((twin->flags & (FLOW_REVERSE | FLOW_HAIRPIN)) == FLOW_REVERSE)
-		twin->flags |= FLOW_AT_EGRESS;
-	__builtin_memset(twin->dmac, 0, sizeof(twin->dmac));
+	flow->saddr = key->daddr;
+	flow->daddr = key->saddr;
+	flow->sport = key->dport;
+	flow->dport = key->sport;
+	flow->address_delta = ~flow->address_delta;
+	flow->port_delta = ~flow->port_delta;
+	flow->flags ^= FLOW_REVERSE;
+	flow->flags &= ~(FLOW_AT_EGRESS | FLOW_BRIDGED);
+	if ((flow->flags & (FLOW_REVERSE | FLOW_HAIRPIN)) == FLOW_REVERSE)
+		flow->flags |= FLOW_AT_EGRESS;
+	__builtin_memset(flow->dmac, 0, sizeof(flow->dmac));
 }
 
 static __always_inline bool is_twin(const struct flow *twin, const struct flow_key *key)
 {
 	return twin->sport == key->dport && twin->dport == key->sport &&
 	       is_same_addr(&twin->saddr, &key->daddr) && is_same_addr(&twin->daddr, &key->saddr);
+}
+
+/*
+ * Does this flow lead to or from the client of this packet? An element of the
+ * tables can become another flow's while we look at it (other CPUs insert), and
+ * answers for a client at another end then: that is a miss.
+ */
+static __always_inline bool is_of_client(const struct flow_key *tuple, const struct flow *flow)
+{
+	bool is_reverse = flow->flags & FLOW_REVERSE;
+	const struct addr *addr = is_reverse ? &flow->daddr : &flow->saddr;
+	const struct addr *wanted = is_reverse ? &tuple->daddr : &tuple->saddr;
+	__be16 port = is_reverse ? flow->dport : flow->sport;
+	__be16 wanted_port = is_reverse ? tuple->dport : tuple->sport;
+
+	return (addr->word[3] == wanted->word[3] || flow->flags & FLOW_HAIRPIN) &&
+	       (port == wanted_port || flow->flags & FLOW_PORT_CHANGED);
 }
 
 /* Both ends of a TCP connection have closed it, or one has reset it. */
@@ -84,110 +100,47 @@ static __always_inline bool is_expired(const struct flow_key *key, const struct 
 	return (__s32)(now - flow->last_seen) > (__s32)flow_lifetime(key->proto, flow->flags);
 }
 
+/*
+ * Atomic, because another CPU may note something at the same moment; and only
+ * these bits, because the element may be another flow's by now. In memory the
+ * flags are the lower half of an aligned word.
+ */
+static __always_inline void set_flags(struct flow *flow, __u16 bits)
+{
+	__sync_fetch_and_or((__u32 *)&flow->flags, (__u32)bits);
+}
+
+static __always_inline void clear_flags(struct flow *flow, __u16 bits)
+{
+	__sync_fetch_and_and((__u32 *)&flow->flags, ~(__u32)bits);
+}
+
+/*
+ * The other half, if it is in this table. An entry under its key may also belong to another flow
+ * that has taken the tuple over since: that one is none of our business.
+ */
+static __always_inline struct flow *lookup_twin(void *table, const struct flow_key *twin_key,
+						const struct flow_key *key)
+{
+	struct flow *twin = bpf_map_lookup_elem(table, twin_key);
+
+	return twin && is_twin(twin, key) ? twin : NULL;
+}
+
 /* Off the established path, hence not inlined: keeps that path short. */
 __noinline int remove_flow(const struct flow_key *key, const struct flow *flow)
 {
 	if (!key || !flow)
 		return -1;
-	struct flow_key twin = {};
+	struct flow_key other_key = {};
 
-	twin_key(key, flow, &twin);
-	bpf_map_delete_elem(&flows, &twin);
-	bpf_map_delete_elem(&half_open, &twin);
+	twin_key(key, flow, &other_key);
+	if (lookup_twin(&flows, &other_key, key))
+		bpf_map_delete_elem(&flows, &other_key);
+	if (lookup_twin(&half_open, &other_key, key))
+		bpf_map_delete_elem(&half_open, &other_key);
 	bpf_map_delete_elem(&flows, key);
 	bpf_map_delete_elem(&half_open, key);
-	return 0;
-}
-
-/*
- * Once a tick: marks both halves as alive. A half that the LRU has taken is put
- * back from this one. Not inlined, to keep the established path short.
- */
-__noinline int refresh_flow(const struct flow_key *key, struct flow *flow, bool is_half_open,
-				   __u32 now)
-{
-	if (!key || !flow)
-		return -1;
-	struct flow_key other_key = {};
-	struct flow *twin, fresh;
-
-	flow->last_seen = now;
-	twin_key(key, flow, &other_key);
-	if (is_half_open)
-		twin = bpf_map_lookup_elem(&half_open, &other_key);
-	else
-		twin = bpf_map_lookup_elem(&flows, &other_key);
-	if (twin) {
-		twin->last_seen = now;
-		return 0;
-	}
-	if (is_half_open)
-		return 0;
-	twin_flow(key, flow, &fresh);
-	if (!bpf_map_update_elem(&flows, &other_key, &fresh, BPF_NOEXIST))
-		count(COUNT_FLOW_TWIN_REBUILT);
-	return 0;
-}
-
-/*
- * A half-open flow was answered: both halves move to `flows`, where a flood of
- * first packets cannot reach them. If there is no room they stay, still usable.
- */
-__noinline int promote_flow(const struct flow_key *key, struct flow *flow, __u32 now)
-{
-	if (!key || !flow)
-		return -1;
-	struct flow_key other_key = {};
-	struct flow fresh = *flow;
-
-	fresh.flags |= FLOW_REPLIED;
-	fresh.last_seen = now;
-	if (bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST))
-		return 0;
-	twin_key(key, &fresh, &other_key);
-	struct flow *twin = bpf_map_lookup_elem(&half_open, &other_key);
-	if (twin) {
-		/* The stored forward half also knows the way to its backend (dmac). */
-		fresh = *twin;
-		fresh.flags |= FLOW_REPLIED;
-		fresh.last_seen = now;
-	} else {
-		struct flow reply = fresh;
-
-		twin_flow(key, &reply, &fresh);
-	}
-	bpf_map_update_elem(&flows, &other_key, &fresh, BPF_NOEXIST);
-	bpf_map_delete_elem(&half_open, key);
-	bpf_map_delete_elem(&half_open, &other_key);
-	count(COUNT_FLOW_PROMOTED);
-	return 0;
-}
-
-/* FIN and RST are noted on both halves, so that either can be judged alone. */
-__noinline int close_flow(const struct flow_key *key, struct flow *flow, __u8 tcp_flags)
-{
-	if (!key || !flow)
-		return -1;
-	struct flow_key other_key = {};
-	struct flow *twin;
-	__u16 fin, reset, flags;
-
-	fin = flow->flags & FLOW_REVERSE ? FLOW_FIN_REVERSE : FLOW_FIN_FORWARD;
-	reset = flow->flags & FLOW_REVERSE ? FLOW_RESET_REVERSE : FLOW_RESET_FORWARD;
-	flags = flow->flags;
-	if (tcp_flags & TCP_RST)
-		flags |= reset;
-	else
-		flags &= ~reset; /* its sender goes on talking: the RST was not accepted */
-	if (tcp_flags & TCP_FIN)
-		flags |= fin;
-	flow->flags = flags;
-	twin_key(key, flow, &other_key);
-	twin = bpf_map_lookup_elem(&flows, &other_key);
-	if (!twin)
-		twin = bpf_map_lookup_elem(&half_open, &other_key);
-	if (twin)
-		twin->flags = (twin->flags & ~FLOW_CLOSING) | (flags & FLOW_CLOSING);
 	return 0;
 }
 
@@ -214,37 +167,34 @@ static __always_inline bool is_usable(const struct packet *packet, const struct 
 	return false;
 }
 
-/* Brings the flow up to date with a packet that uses it. */
-static __always_inline void track_flow(const struct packet *packet, struct found_flow *found,
-				       __u32 now)
-{
-	struct flow *flow = found->flow;
+/* The tick when a TCP flow in half_open was last used by a packet from the middle of its life. */
+static __u32 last_midflow;
 
-	if (flow->last_seen != now)
-		refresh_flow(&packet->tuple, flow, found->is_half_open, now);
-	if (packet->tcp_flags & (TCP_FIN | TCP_RST) || flow->flags & FLOW_RESET)
-		close_flow(&packet->tuple, flow, packet->tcp_flags);
-	if (found->is_half_open && flow->flags & FLOW_REVERSE && !(packet->tcp_flags & TCP_RST))
-		promote_flow(&packet->tuple, flow, now);
-}
-
-/* Later packets of a TCP connection are only ever in `flows`. */
-static __always_inline struct found_flow find_flow(const struct packet *packet)
+/*
+ * Both halves of a TCP flow are in half_open only until its SYN is answered, so
+ * other packets need not look there, which spares all foreign TCP a lookup. A
+ * flow opened from the middle of a connection waits there for a reply that is no
+ * SYN-ACK; as long as there may be one, everybody looks.
+ */
+static __always_inline struct found_flow find_flow(const struct packet *packet, __u32 now)
 {
 	struct found_flow found = {};
 
 	found.flow = bpf_map_lookup_elem(&flows, &packet->tuple);
-	if (found.flow || (is_tcp(packet) && !(packet->tcp_flags & (TCP_SYN | TCP_RST))))
+	if (found.flow)
+		return found;
+	if (is_tcp(packet) && !(packet->tcp_flags & (TCP_SYN | TCP_RST)) && !packet->fragment &&
+	    (__s32)(now - last_midflow) > (__s32)ticks_tcp_syn)
 		return found;
 	found.flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	found.is_half_open = true;
 	return found;
 }
 
-/* The flow that open_flow has just entered or recovered. */
+/* The flow that admit_packet has just entered or recovered. */
 static __always_inline struct found_flow find_created(const struct packet *packet)
 {
-	struct found_flow found = {};
+	struct found_flow found = {.is_new = true};
 
 	found.flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	found.is_half_open = found.flow;

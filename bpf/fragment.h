@@ -24,9 +24,8 @@ __noinline int remember_ports(const struct packet *packet, __u32 now)
 	if (!packet)
 		return -1;
 	struct fragment_key key = {};
-	struct fragment value = { .sport = packet->tuple.sport,
-				  .dport = packet->tuple.dport,
-				  .last_seen = now };
+	struct fragment value = {
+		.sport = packet->tuple.sport, .dport = packet->tuple.dport, .last_seen = now};
 
 	fragment_key(packet, &key);
 	return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
@@ -42,7 +41,8 @@ __noinline int recall_ports(struct packet *packet, __u32 now)
 
 	fragment_key(packet, &key);
 	value = bpf_map_lookup_elem(&fragments, &key);
-	if (!value || now - value->last_seen > FRAGMENT_TICKS)
+	/* Another CPU may have written a later tick than ours. */
+	if (!value || (__s32)(now - value->last_seen) > FRAGMENT_TICKS)
 		return -1;
 	packet->tuple.sport = value->sport;
 	packet->tuple.dport = value->dport;

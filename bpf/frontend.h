@@ -7,18 +7,17 @@
 #include "packet.h"
 
 enum frontend_match {
-	FRONTEND_NONE = 0,   /* the destination is no VIP of ours */
+	FRONTEND_NONE = 0, /* the destination is no VIP of ours */
 	FRONTEND_FOUND,
-	FRONTEND_UNUSED,     /* a VIP of ours, but nothing is offered at this port */
+	FRONTEND_UNUSED, /* a VIP of ours, but nothing is offered at this port */
 };
 
-/* frontend_word.commit unpacked, plus the flags. */
+/* frontend_word.commit unpacked, as far as this frontend may use it. */
 struct backend_set {
 	__u32 frontend;
 	__u32 base;
-	__u16 count;
-	__u16 local;
-	__u16 flags; /* enum frontend_flag */
+	__u16 count; /* slots to choose from */
+	__u16 total; /* slots there are; more than count under a local-only policy */
 };
 
 /* Repeated by mixKey in src/datapath/abi.ts. */
@@ -47,7 +46,7 @@ static __always_inline bool find_ref(const struct frontend_key *key, __u32 *inde
 
 static __always_inline bool is_vip(const struct addr *addr)
 {
-	struct frontend_key key = { .addr = *addr };
+	struct frontend_key key = {.addr = *addr};
 	__u32 index;
 
 	return find_ref(&key, &index);
@@ -56,9 +55,8 @@ static __always_inline bool is_vip(const struct addr *addr)
 static __always_inline enum frontend_match lookup_frontend(const struct flow_key *tuple,
 							   __u32 *index)
 {
-	struct frontend_key key = { .addr = tuple->daddr,
-				    .port = tuple->dport,
-				    .proto = tuple->proto };
+	struct frontend_key key = {
+		.addr = tuple->daddr, .port = tuple->dport, .proto = tuple->proto};
 
 	if (find_ref(&key, index))
 		return FRONTEND_FOUND;
@@ -76,9 +74,8 @@ static __always_inline bool read_backend_set(__u32 index, struct backend_set *se
 	commit = *(volatile __u64 *)&word->commit;
 	set->frontend = index;
 	set->base = commit & 0xffffff;
-	set->count = (commit >> 24) & 0xffff;
-	set->local = (commit >> 40) & 0xffff;
-	set->flags = word->meta & 0xffff;
+	set->total = (commit >> 24) & 0xffff;
+	set->count = word->meta & FRONTEND_LOCAL_ONLY ? (commit >> 40) & 0xffff : set->total;
 	return true;
 }
 

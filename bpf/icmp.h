@@ -91,13 +91,13 @@ static __always_inline __u16 write_quoted_checksum(struct __sk_buff *skb, const 
 						   __u16 delta)
 {
 	bool is_udp = quote->reply.proto == IPPROTO_UDP;
-	__u32 at = quote->l4 + (is_udp ? offsetof(struct udphdr, check) :
-					 offsetof(struct tcphdr, check));
+	__u32 at = quote->l4 +
+		   (is_udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
 	__u16 before, after;
 
 	if (bpf_skb_load_bytes(skb, at, &before, sizeof(before)) || (is_udp && !before))
 		return 0;
-	after = csum_apply(before, delta);
+	after = csum_apply(before, delta) ?: CSUM_MANGLED_0;
 	if (bpf_skb_store_bytes(skb, at, &after, sizeof(after), 0))
 		return 0;
 	return csum_delta(before, after);
@@ -107,7 +107,7 @@ static __always_inline __u16 write_quoted_checksum(struct __sk_buff *skb, const 
 static __always_inline int write_quote(struct __sk_buff *skb, const struct quote *quote,
 				       const struct flow *flow)
 {
-	__be16 ports[2] = { flow->dport, flow->sport };
+	__be16 ports[2] = {flow->dport, flow->sport};
 	__u32 delta = flow->port_delta;
 	int failed;
 
@@ -174,7 +174,7 @@ static __always_inline int write_outer(struct __sk_buff *skb, const struct packe
  * needs the stack that the established path does not have.
  */
 __noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *packet,
-					   __u16 hook_flags)
+				    __u16 hook_flags)
 {
 	if (!packet)
 		return VERDICT_PASS;

@@ -8,29 +8,32 @@
 #include "send.h"
 #include "verdict.h"
 
-#define REJECT_TTL 64
+#define REJECT_TTL    64
 #define NS_PER_SECOND 1000000000ull
 /* What an ICMP error quotes of the transport header: enough for the ports. */
-#define QUOTED_BYTES 8
+#define QUOTED_BYTES  8
 
 /* A token bucket per client address; racing CPUs may grant one more, which is harmless. */
 static __always_inline bool is_within_limit(const struct addr *client)
 {
 	struct reject_bucket *bucket = bpf_map_lookup_elem(&reject_buckets, client);
 	__u64 now = bpf_ktime_get_coarse_ns();
+	__s64 elapsed;
 	__u64 earned;
 
 	if (!bucket) {
-		struct reject_bucket fresh = { .refilled = now, .tokens = reject_burst };
+		struct reject_bucket fresh = {.refilled = now, .tokens = reject_burst - 1};
 
 		bpf_map_update_elem(&reject_buckets, client, &fresh, BPF_ANY);
 		return true;
 	}
-	earned = (now - bucket->refilled) * reject_rate / NS_PER_SECOND;
+	/* Another CPU may have read a later time than ours. */
+	elapsed = now - bucket->refilled;
+	earned = elapsed > 0 ? elapsed * reject_rate / NS_PER_SECOND : 0;
 	if (earned) {
 		bucket->refilled = now;
-		bucket->tokens = earned + bucket->tokens > reject_burst ? reject_burst :
-									   bucket->tokens + earned;
+		bucket->tokens = earned + bucket->tokens > reject_burst ? reject_burst
+									: bucket->tokens + earned;
 	}
 	if (!bucket->tokens)
 		return false;
@@ -77,8 +80,8 @@ static __always_inline __u32 pseudo_sum(const struct packet *packet, __u8 proto,
 static __always_inline void fill_reset(const struct packet *packet, const struct tcphdr *from,
 				       __u16 payload, struct tcphdr *tcph)
 {
-	__u32 consumed = payload + !!(packet->tcp_flags & TCP_SYN) +
-			 !!(packet->tcp_flags & TCP_FIN);
+	__u32 consumed =
+		payload + !!(packet->tcp_flags & TCP_SYN) + !!(packet->tcp_flags & TCP_FIN);
 
 	tcph->source = from->dest;
 	tcph->dest = from->source;
@@ -98,11 +101,13 @@ static __always_inline void fill_reset(const struct packet *packet, const struct
  */
 static __always_inline bool is_checksum_partial(struct __sk_buff *skb, __u32 check_at)
 {
-	__u16 check = 0;
+	__u16 before = 0, after = 0;
 
-	bpf_l4_csum_replace(skb, check_at, 0, 1, 2);
-	bpf_skb_load_bytes(skb, check_at, &check, sizeof(check));
-	return check == 0;
+	bpf_skb_load_bytes(skb, check_at, &before, sizeof(before));
+	bpf_l4_csum_replace(skb, check_at, 0, 1, sizeof(before));
+	bpf_skb_load_bytes(skb, check_at, &after, sizeof(after));
+	bpf_skb_store_bytes(skb, check_at, &before, sizeof(before), 0);
+	return before == after;
 }
 
 static __always_inline __u16 transport_len(struct __sk_buff *skb, const struct packet *packet)
@@ -110,7 +115,8 @@ static __always_inline __u16 transport_len(struct __sk_buff *skb, const struct p
 	__be16 len = 0;
 
 	if (packet->is_ipv6) {
-		bpf_skb_load_bytes(skb, packet->l3 + offsetof(struct ipv6hdr, payload_len), &len, 2);
+		bpf_skb_load_bytes(skb, packet->l3 + offsetof(struct ipv6hdr, payload_len), &len,
+				   2);
 		return bpf_ntohs(len);
 	}
 	bpf_skb_load_bytes(skb, packet->l3 + offsetof(struct iphdr, tot_len), &len, 2);
@@ -152,7 +158,7 @@ __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 		check = csum_fold(sum);
 	else
 		check = ~csum_fold(bpf_csum_diff(NULL, 0, (void *)&tcph, sizeof(tcph), sum));
-	return bpf_skb_store_bytes(skb, check_at, &check, sizeof(check), 0);
+	return bpf_skb_store_bytes(skb, check_at, &check, sizeof(check), BPF_F_RECOMPUTE_CSUM);
 }
 
 /*
@@ -190,6 +196,8 @@ __noinline int write_unreachable_ipv6(struct __sk_buff *skb, const struct packet
 		__u8 quote[sizeof(struct ipv6hdr) + QUOTED_BYTES];
 	} error = {};
 	__u16 len = sizeof(error) - sizeof(error.ip6h);
+	__u32 sum = pseudo_sum(packet, IPPROTO_ICMPV6, len);
+	bool is_partial = is_checksum_partial(skb, packet->l4 + offsetof(struct udphdr, check));
 
 	if (bpf_skb_load_bytes(skb, packet->l3, error.quote, sizeof(error.quote)) ||
 	    bpf_skb_change_tail(skb, packet->l3 + sizeof(error), 0))
@@ -197,17 +205,21 @@ __noinline int write_unreachable_ipv6(struct __sk_buff *skb, const struct packet
 	fill_ipv6(&error.ip6h, packet, IPPROTO_ICMPV6, len);
 	error.icmph.type = ICMPV6_DEST_UNREACH;
 	error.icmph.code = ICMPV6_PORT_UNREACH;
-	error.icmph.checksum = ~csum_fold(
-		bpf_csum_diff(NULL, 0, (void *)&error.icmph,
-			      sizeof(error.icmph) + sizeof(error.quote),
-			      pseudo_sum(packet, IPPROTO_ICMPV6, len)));
+	error.icmph.checksum = ~csum_fold(bpf_csum_diff(
+		NULL, 0, (void *)&error.icmph, sizeof(error.icmph) + sizeof(error.quote), sum));
+	/*
+	 * The kernel still takes this for a datagram whose checksum is to be completed, and will
+	 * put a sum where its checksum was: into unused bytes of ours. What it must find there so
+	 * that the result is right is the sum of the pseudo-header.
+	 */
+	if (is_partial)
+		error.icmph.rest = bpf_htonl(bpf_ntohs(csum_fold(sum)));
 	return bpf_skb_store_bytes(skb, packet->l3, &error, sizeof(error), BPF_F_RECOMPUTE_CSUM);
 }
 
 /* Packets with IP options or extension headers are dropped instead: see docs/limits.md. */
 static __always_inline enum verdict reject_packet(struct __sk_buff *skb,
-						  const struct packet *packet,
-						  enum counter reason)
+						  const struct packet *packet, enum counter reason)
 {
 	__u32 ip_len = packet->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	int failed;

@@ -44,33 +44,53 @@ static __always_inline bool write_ports(void *data, void *data_end, const struct
 	return true;
 }
 
+/* The field that covers the ports, or NULL; UDP leaves it zero for "none". */
+static __always_inline __u16 *transport_check(struct __sk_buff *skb, __u32 at)
+{
+	void *data = (void *)(long)skb->data;
+	void *data_end = (void *)(long)skb->data_end;
+	__u16 *check = data + (at & OFFSET_MASK);
+
+	return (void *)(check + 1) > data_end ? NULL : check;
+}
+
 /*
  * The transport checksum covers addresses through the pseudo-header and ports
- * directly. With CHECKSUM_PARTIAL only the first part may be applied, which is
- * what the two separate calls achieve. For CHECKSUM_COMPLETE over IPv6 the
- * kernel also changes its sum of the packet, although the address bytes and the
- * checksum cancel out there: bpf_csum_update takes that back.
+ * directly. With CHECKSUM_PARTIAL only the first part may be applied, and it is
+ * added instead of subtracted: that shows which of the two it was, and spares us
+ * a second call of the helper, which costs as much as the lookup of the flow.
+ * For CHECKSUM_COMPLETE over IPv6 the kernel also changes its sum of the packet,
+ * although the address bytes and the checksum cancel out there: bpf_csum_update
+ * takes that back.
  */
 static __always_inline bool fix_transport_checksum(struct __sk_buff *skb,
-						   const struct packet *packet,
-						   __u16 address_delta, __u16 port_delta)
+						   const struct packet *packet, __u16 address_delta,
+						   __u16 port_delta)
 {
-	__u32 at = packet->l4;
-	__u64 flags = 0;
+	bool is_udp = !is_tcp(packet);
+	__u32 at = packet->l4 +
+		   (is_udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
+	__u64 flags = is_udp ? BPF_F_MARK_MANGLED_0 : 0;
+	__u16 *check = transport_check(skb, at);
+	__u16 partial;
 
-	if (is_tcp(packet)) {
-		at += offsetof(struct tcphdr, check);
-	} else {
-		at += offsetof(struct udphdr, check);
-		flags = BPF_F_MARK_MANGLED_0;
-	}
-	if (bpf_l4_csum_replace(skb, at, 0, address_delta, BPF_F_PSEUDO_HDR | flags))
+	if (!check)
 		return false;
-	if (port_delta && port_delta != 0xffff &&
-	    bpf_l4_csum_replace(skb, at, 0, port_delta, flags))
+	partial = csum_fold((__u32)*check + address_delta);
+	if (bpf_l4_csum_replace(skb, at, 0, address_delta, BPF_F_PSEUDO_HDR | flags))
 		return false;
 	if (packet->is_ipv6)
 		bpf_csum_update(skb, address_delta);
+	if (is_zero_delta(port_delta))
+		return true;
+	/* Addresses of equal sums: nothing to tell by. */
+	if (is_zero_delta(address_delta))
+		return !bpf_l4_csum_replace(skb, at, 0, port_delta, flags);
+	check = transport_check(skb, at);
+	if (!check)
+		return false;
+	if (*check != partial && !(is_udp && !*check))
+		*check = csum_apply(*check, port_delta) ?: CSUM_MANGLED_0;
 	return true;
 }
 
@@ -83,20 +103,17 @@ static __always_inline bool rewrite_packet(struct __sk_buff *skb, const struct p
 	__u16 address_delta = flow->address_delta;
 	__u16 port_delta = flow->port_delta;
 
-	if (packet->is_ipv6) {
-		if (!write_ipv6(data, data_end, packet, flow))
-			return false;
-	} else if (!write_ipv4(data, data_end, packet, flow)) {
-		return false;
-	}
 	if (packet->fragment == FRAGMENT_LATER) {
 		if (packet->is_ipv6)
 			bpf_csum_update(skb, address_delta);
-		return true;
-	}
-	if (!write_ports(data, data_end, packet, flow))
+	} else if (!write_ports(data, data_end, packet, flow)) {
 		return false;
-	return fix_transport_checksum(skb, packet, address_delta, port_delta);
+	}
+	if (!(packet->is_ipv6 ? write_ipv6(data, data_end, packet, flow)
+			      : write_ipv4(data, data_end, packet, flow)))
+		return false;
+	return packet->fragment == FRAGMENT_LATER ||
+	       fix_transport_checksum(skb, packet, address_delta, port_delta);
 }
 
 #endif

@@ -10,8 +10,11 @@
 #include "config.h"
 #include "frontend.h"
 
-static __always_inline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
+/* Not inlined: the verifier would walk it again for each attempt. */
+__noinline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
 {
+	if (!tuple)
+		return 0;
 	const __u32 *word = (const __u32 *)tuple;
 	__u32 hash = hash_seed + attempt * 0x9e3779b9;
 
@@ -43,11 +46,10 @@ static __always_inline bool is_backend_current(__u32 id, __u32 generation)
 static __always_inline const struct backend *
 select_backend(const struct backend_set *set, const struct flow_key *tuple, __u32 attempt)
 {
-	__u32 count = set->flags & FRONTEND_LOCAL_ONLY ? set->local : set->count;
-	__u32 slot = set->base + (__u32)(((__u64)hash_tuple(tuple, attempt) * count) >> 32);
+	__u32 slot = set->base + (__u32)(((__u64)hash_tuple(tuple, attempt) * set->count) >> 32);
 	const struct backend *backend = bpf_map_lookup_elem(&backends, &slot);
 
-	return backend && backend->frontend == set->frontend ? backend : NULL;
+	return set->count && backend && backend->frontend == set->frontend ? backend : NULL;
 }
 
 #endif

@@ -9,12 +9,12 @@
 #include "packet.h"
 
 #ifndef AF_INET
-#define AF_INET 2
+#define AF_INET	 2
 #define AF_INET6 10
 #endif
 
 /* Out of the device the packet came from; on Ethernet to the station that sent it. */
-static __always_inline int send_back(struct __sk_buff *skb)
+__noinline int send_back(struct __sk_buff *skb)
 {
 	if (l2_len) {
 		__u8 macs[2 * ETH_ALEN];
@@ -30,30 +30,29 @@ static __always_inline int send_back(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-static __always_inline void fill_nexthop(const struct flow *flow, bool is_ipv6,
-					 struct bpf_redir_neigh *nexthop)
-{
-	if (is_ipv6) {
-		nexthop->nh_family = AF_INET6;
-		__builtin_memcpy(nexthop->ipv6_nh, &flow->daddr, sizeof(struct addr));
-	} else {
-		nexthop->nh_family = AF_INET;
-		nexthop->ipv4_nh = flow->daddr.word[3];
-	}
-}
-
 /* Straight to a backend on the client's bridge; the kernel finds its MAC address. */
-static __always_inline int send_to_neighbour(struct __sk_buff *skb, const struct packet *packet,
-					     const struct flow *flow)
+__noinline int send_to_neighbour(struct __sk_buff *skb, const struct packet *packet)
 {
+	if (!packet)
+		return -1;
 	__u32 ifindex = skb->ifindex;
 	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
 	struct bpf_redir_neigh nexthop = {};
+	__u32 at = packet->l3;
+	int failed;
 
 	if (!device)
 		return -1;
-	fill_nexthop(flow, packet->is_ipv6, &nexthop);
-	return bpf_redirect_neigh(device->master, &nexthop, sizeof(nexthop), 0);
+	if (packet->is_ipv6) {
+		nexthop.nh_family = AF_INET6;
+		at += offsetof(struct ipv6hdr, daddr);
+		failed = bpf_skb_load_bytes(skb, at, nexthop.ipv6_nh, sizeof(nexthop.ipv6_nh));
+	} else {
+		nexthop.nh_family = AF_INET;
+		at += offsetof(struct iphdr, daddr);
+		failed = bpf_skb_load_bytes(skb, at, &nexthop.ipv4_nh, sizeof(nexthop.ipv4_nh));
+	}
+	return failed ? -1 : bpf_redirect_neigh(device->master, &nexthop, sizeof(nexthop), 0);
 }
 
 /* The lookup puts the next hop in place of the destination. */
@@ -70,26 +69,16 @@ static __always_inline bool is_gateway(const struct bpf_fib_lookup *route, bool 
 }
 
 /*
- * Client and backend on one bridge: replies are switched past the host stack, so
- * forward packets must be too, or netfilter sees half a connection. Finds the
- * backend's MAC address; left zero while the kernel does not know it. Repeated
- * once a tick, because an address can move to another pod.
+ * Is this flow's backend a neighbour on the bridge? Then `dmac` is its MAC address,
+ * or zero while the kernel does not know it.
  */
-__noinline int find_bridged_backend(struct __sk_buff *skb, const struct packet *packet,
-					   struct flow *flow)
+static __always_inline bool find_neighbour(struct __sk_buff *skb, __u32 bridge, bool is_ipv6,
+					   const struct flow *flow, __u8 *dmac)
 {
-	if (!packet || !flow)
-		return -1;
-	__u32 ifindex = skb->ifindex;
-	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
-	struct bpf_fib_lookup route = {};
+	struct bpf_fib_lookup route = {.ifindex = bridge};
 	long result;
 
-	flow->flags &= ~FLOW_BRIDGED;
-	if (!device || !device->master || flow->flags & FLOW_HAIRPIN)
-		return 0;
-	route.ifindex = device->master;
-	if (packet->is_ipv6) {
+	if (is_ipv6) {
 		route.family = AF_INET6;
 		__builtin_memcpy(route.ipv6_src, &flow->saddr, sizeof(struct addr));
 		__builtin_memcpy(route.ipv6_dst, &flow->daddr, sizeof(struct addr));
@@ -100,15 +89,35 @@ __noinline int find_bridged_backend(struct __sk_buff *skb, const struct packet *
 	}
 	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return 0;
-	/* On another subnet, or through a gateway: the reply is routed as well. */
-	if (route.ifindex != device->master || is_gateway(&route, packet->is_ipv6, flow))
-		return 0;
-	flow->flags |= FLOW_BRIDGED;
+		return false;
 	if (result == BPF_FIB_LKUP_RET_SUCCESS)
-		__builtin_memcpy(flow->dmac, route.dmac, ETH_ALEN);
-	else
-		__builtin_memset(flow->dmac, 0, ETH_ALEN);
+		__builtin_memcpy(dmac, route.dmac, ETH_ALEN);
+	/* On another subnet, or through a gateway: the reply is routed as well. */
+	return route.ifindex == bridge && !is_gateway(&route, is_ipv6, flow);
+}
+
+/*
+ * Client and backend on one bridge: replies are switched past the host stack, so
+ * forward packets must be too, or netfilter sees half a connection. Repeated once
+ * a tick, because an address can move to another pod.
+ */
+__noinline int find_bridged_backend(struct __sk_buff *skb, const struct packet *packet,
+				    struct flow *flow)
+{
+	if (!packet || !flow)
+		return -1;
+	__u32 ifindex = skb->ifindex;
+	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
+	__u8 dmac[ETH_ALEN] = {};
+
+	if (!device || !device->master || flow->flags & FLOW_HAIRPIN ||
+	    !find_neighbour(skb, device->master, packet->is_ipv6, flow, dmac)) {
+		if (flow->flags & FLOW_BRIDGED)
+			clear_flags(flow, FLOW_BRIDGED);
+		return 0;
+	}
+	__builtin_memcpy(flow->dmac, dmac, ETH_ALEN);
+	set_flags(flow, FLOW_BRIDGED);
 	return 0;
 }
 

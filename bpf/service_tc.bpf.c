@@ -3,12 +3,13 @@
  * The two programs of a pod's host-side device. docs/packet-walk.md draws the
  * way of each packet through the functions called here.
  */
-#include "create.h"
+#include "admit.h"
 #include "fragment.h"
 #include "icmp.h"
-#include "reject.h"
+#include "parse.h"
 #include "rewrite.h"
 #include "send.h"
+#include "track.h"
 
 /* Applies the flow's half to the packet and says how it leaves. */
 static __always_inline enum verdict translate(struct __sk_buff *skb, const struct packet *packet,
@@ -27,105 +28,105 @@ static __always_inline enum verdict translate(struct __sk_buff *skb, const struc
 		return VERDICT_TRANSLATED;
 	if (!has_dmac(flow))
 		return VERDICT_NEIGHBOUR;
-	return bpf_skb_store_bytes(skb, 0, flow->dmac, ETH_ALEN, 0) ? drop(COUNT_DROP_REWRITE) :
-								       VERDICT_TRANSLATED;
+	return bpf_skb_store_bytes(skb, 0, flow->dmac, ETH_ALEN, 0) ? drop(COUNT_DROP_REWRITE)
+								    : VERDICT_TRANSLATED;
 }
 
 /*
- * A packet whose flow was found (or has just been created). It is rewritten from a copy of its
- * own: once an entry has left its table (promotion does that here, other CPUs do it any time),
- * the kernel gives the element to another flow at once.
+ * A packet whose flow was found (or has just been created). Its rewrite comes
+ * before the flow's bookkeeping: an element that has left its table (promotion
+ * does that, other CPUs may do it any time) can be another flow's a moment later,
+ * so what it says is used at once.
  */
 static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const struct packet *packet,
-						struct found_flow *found, struct flow *copy,
-						__u32 now)
+						struct found_flow *found, __u32 now)
 {
 	struct flow *flow = found->flow;
-	bool is_due = flow->last_seen != now || !(flow->flags & FLOW_REPLIED);
+	enum verdict verdict;
 
 	if (packet->fragment == FRAGMENT_FIRST)
 		remember_ports(packet, now);
 	else if (packet->fragment == FRAGMENT_LATER)
 		count(COUNT_FRAGMENT_TRANSLATED);
-	if (is_due && l2_len && !(flow->flags & FLOW_REVERSE))
+	if (l2_len && !(flow->flags & FLOW_REVERSE) && (flow->last_seen != now || found->is_new))
 		find_bridged_backend(skb, packet, flow);
-	*copy = *flow;
-	track_flow(packet, found, now);
-	return translate(skb, packet, copy);
+	verdict = translate(skb, packet, flow);
+	if (needs_tracking(packet, found, now))
+		track_flow(packet, flow, found->is_half_open, now);
+	return verdict;
 }
 
 /*
- * Everything up to the verdict. `hook_flags` is FLOW_AT_EGRESS at egress, else 0; `flow` is
- * filled for a packet that was translated.
+ * Any packet but the plain ones. VERDICT_FOLLOW: a packet with ports, go on with it.
  */
-static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet *packet,
-					   __u16 hook_flags, struct flow *flow)
+__noinline int inspect_packet(struct __sk_buff *skb, struct packet *packet, __u16 hook_flags)
 {
-	struct backend_set set = {};
-	struct found_flow found;
-	__u32 now;
-	int verdict;
+	int parsed;
 
-	if (parse_packet(skb, packet) != PARSED)
+	if (!packet)
+		return VERDICT_PASS;
+	parsed = parse_packet(skb, packet);
+	/* The address is zero, and no VIP, if the packet ends before it. */
+	if (parsed == PARSED_SHORT && !hook_flags && is_vip(&packet->tuple.daddr))
+		return drop(COUNT_DROP_MALFORMED);
+	if (parsed != PARSED)
 		return VERDICT_PASS;
 	if (is_icmp(packet))
-		return is_icmp_error(packet) ? translate_icmp_error(skb, packet, hook_flags) :
-					       VERDICT_PASS;
-	now = now_ticks();
-	if (packet->fragment == FRAGMENT_LATER && recall_ports(packet, now)) {
+		return is_icmp_error(packet) ? translate_icmp_error(skb, packet, hook_flags)
+					     : VERDICT_PASS;
+	if (packet->fragment == FRAGMENT_LATER && recall_ports(packet, now_ticks())) {
 		if (hook_flags || !is_vip(&packet->tuple.daddr))
 			return VERDICT_PASS;
 		return drop(COUNT_DROP_FRAGMENT);
 	}
-	found = find_flow(packet);
-	if (found.flow) {
+	return VERDICT_FOLLOW;
+}
+
+/* Everything up to the verdict. `hook_flags` is FLOW_AT_EGRESS at egress, else 0. */
+static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet *packet,
+					   __u16 hook_flags)
+{
+	struct found_flow found;
+	int verdict;
+	__u32 now;
+
+	if (!parse_plain(skb, packet)) {
+		verdict = inspect_packet(skb, packet, hook_flags);
+		if (verdict != VERDICT_FOLLOW)
+			return verdict;
+	}
+	now = now_ticks();
+	found = find_flow(packet, now);
+	if (found.flow && is_of_client(&packet->tuple, found.flow)) {
 		if ((found.flow->flags & FLOW_AT_EGRESS) != hook_flags)
 			return VERDICT_PASS;
 		if (!is_usable(packet, found.flow, now)) {
 			remove_flow(&packet->tuple, found.flow);
 			found.flow = NULL;
 		}
+	} else {
+		found.flow = NULL;
 	}
 	if (!found.flow) {
 		if (hook_flags)
 			return VERDICT_PASS;
-		verdict = open_flow(packet, &set, now);
-		if (verdict == VERDICT_CREATE) {
-			verdict = create_flow(&packet->tuple, &set, now);
-			if (verdict)
-				return drop(verdict);
-		} else if (verdict != VERDICT_TRANSLATED) {
+		verdict = find_server(skb, packet, now);
+		if (verdict != VERDICT_FOLLOW)
 			return verdict;
-		}
 		found = find_created(packet);
-		if (!found.flow)
+		if (!found.flow || !is_of_client(&packet->tuple, found.flow))
 			return drop(COUNT_DROP_FLOW_INSERT);
 	}
-	return follow_flow(skb, packet, &found, flow, now);
-}
-
-static __always_inline enum verdict reject(struct __sk_buff *skb, const struct packet *packet,
-					   enum verdict verdict)
-{
-	if (verdict == VERDICT_REJECT_NO_ENDPOINT)
-		return reject_packet(skb, packet, COUNT_REJECT_NO_ENDPOINT);
-	if (verdict == VERDICT_REJECT_UNUSED_PORT)
-		return reject_packet(skb, packet, COUNT_REJECT_UNUSED_PORT);
-	return reject_packet(skb, packet, COUNT_REJECT_MIDFLOW);
+	return follow_flow(skb, packet, &found, now);
 }
 
 /* The only place that turns a verdict into the kernel's action. */
 static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
 {
 	struct packet packet = {};
-	struct flow flow = {};
-	enum verdict verdict = decide(skb, &packet, hook_flags, &flow);
 	int action;
 
-	if (verdict == VERDICT_REJECT_NO_ENDPOINT || verdict == VERDICT_REJECT_UNUSED_PORT ||
-	    verdict == VERDICT_REJECT_MIDFLOW)
-		verdict = reject(skb, &packet, verdict);
-	switch (verdict) {
+	switch (decide(skb, &packet, hook_flags)) {
 	case VERDICT_PASS:
 	case VERDICT_TRANSLATED:
 		return ACTION_NEXT;
@@ -133,7 +134,7 @@ static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
 		action = send_back(skb);
 		break;
 	case VERDICT_NEIGHBOUR:
-		action = send_to_neighbour(skb, &packet, &flow);
+		action = send_to_neighbour(skb, &packet);
 		break;
 	default:
 		return ACTION_DROP;

@@ -11,15 +11,16 @@
 
 /* Meanings, not kernel actions; only service_tc.bpf.c turns one into an action. */
 enum verdict {
-	VERDICT_PASS = 0,	    /* not ours: untouched, the next program sees it */
-	VERDICT_TRANSLATED,	    /* rewritten, the host stack carries on */
-	VERDICT_SEND_BACK,	    /* rewritten, out of the device it came from */
-	VERDICT_NEIGHBOUR,	    /* rewritten, to a backend on the client's bridge */
+	VERDICT_PASS = 0, /* not ours: untouched, the next program sees it */
+	VERDICT_TRANSLATED, /* rewritten, the host stack carries on */
+	VERDICT_SEND_BACK, /* rewritten, out of the device it came from */
+	VERDICT_NEIGHBOUR, /* rewritten, to a backend on the client's bridge */
 	VERDICT_REJECT_NO_ENDPOINT, /* tell the client */
 	VERDICT_REJECT_UNUSED_PORT, /* tell the client */
-	VERDICT_REJECT_MIDFLOW,	    /* tell the client */
-	VERDICT_CREATE,		    /* give it a flow, then translate */
-	VERDICT_DROP,		    /* counted where it was decided */
+	VERDICT_REJECT_MIDFLOW, /* tell the client */
+	VERDICT_CREATE, /* give it a flow, then translate */
+	VERDICT_FOLLOW, /* it has a flow: translate */
+	VERDICT_DROP, /* counted where it was decided */
 };
 
 static __always_inline void count(enum counter counter)
