@@ -124,5 +124,7 @@ function addressText(bytes: Buffer): string {
 }
 
 function flagLetters(flags: number): string {
-  return Array.from('FSRPA').filter((_, bit) => (flags & (1 << bit)) !== 0).join('')
+  return Array.from('FSRPA')
+    .filter((_, bit) => (flags & (1 << bit)) !== 0)
+    .join('')
 }

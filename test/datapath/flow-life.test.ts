@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { answer, ask, casts, connect, converse, oneBackend, tcp, udp, v4 } from './cast.ts'
+import { answer, ask, casts, connect, oneBackend, tcp, v4 } from './cast.ts'
 import { datapath, type Node } from './harness.ts'
 
 /** Ticks a flow may stay silent: the defaults of bpf/config.h. */
@@ -49,10 +49,13 @@ describe('a flow without a reply', () => {
       const node = datapath({ services: oneBackend(cast) })
       node.fromPod(ask(cast))
       node.toPod(answer(cast, { tcp: 'SA' }))
-      assert.deepEqual(node.tables.lines(), [
-        `flows: TCP ${cast.client} > ${cast.vip} = ${cast.client} > ${cast.backend} [replied]`,
-        `flows: TCP ${cast.backend} > ${cast.client} = ${cast.vip} > ${cast.client} [reverse egress replied]`,
-      ].sort())
+      assert.deepEqual(
+        node.tables.lines(),
+        [
+          `flows: TCP ${cast.client} > ${cast.vip} = ${cast.client} > ${cast.backend} [replied]`,
+          `flows: TCP ${cast.backend} > ${cast.client} = ${cast.vip} > ${cast.client} [reverse egress replied]`,
+        ].sort(),
+      )
     })
   }
 
@@ -61,10 +64,7 @@ describe('a flow without a reply', () => {
     node.fromPod(ask(v4))
     node.tables.forget(forwardTuple)
     assert.equal(node.toPod(answer(v4, { tcp: 'SA' })).text, `next: TCP ${vip} > ${client} [SA]`)
-    assert.equal(
-      node.fromPod(ask(v4, { tcp: 'A' })).text,
-      `next: TCP ${client} > ${backend} [A]`,
-    )
+    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
     assert.equal(node.tables.lines().length, 2)
   })
 
@@ -230,106 +230,5 @@ describe('the end of a connection', () => {
     node.toPod(answer(v4, { tcp: 'R' }))
     node.fromPod(ask(v4, { tcp: 'A' }))
     assert.match(node.tables.lines()[0]!, /reset-reverse/)
-  })
-})
-
-describe('a client that uses its port again', () => {
-  const cases: [string, () => Node][] = [
-    ['after both FINs', closed],
-    [
-      'after a reset',
-      () => {
-        const node = connected()
-        node.fromPod(ask(v4, { tcp: 'R' }))
-        return node
-      },
-    ],
-    [
-      'after the flow expired',
-      () => {
-        const node = connected()
-        node.tables.age(lifetimes.established + 1)
-        return node
-      },
-    ],
-    [
-      'after a SYN that nobody answered expired',
-      () => {
-        const node = datapath({ services: oneBackend(v4) })
-        node.fromPod(ask(v4))
-        node.tables.age(lifetimes.syn + 1)
-        return node
-      },
-    ],
-  ]
-  for (const [when, prepare] of cases) {
-    test(`${when} gets a new choice among the backends of now`, () => {
-      const node = prepare()
-      node.publish(tcp(vip), [second])
-      assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${second} [S]`)
-      assert.equal(node.counted().flow_created, 1)
-      assert.deepEqual(node.tables.lines(), [
-        `half_open: TCP ${forwardTuple} = ${client} > ${second} []`,
-        `half_open: TCP ${second} > ${client} = ${vip} > ${client} [reverse egress]`,
-      ])
-    })
-  }
-
-  test('to dial the backend itself is not taken for the closed connection', () => {
-    const node = closed()
-    const direct = { ...v4, vip: backend }
-    assert.equal(node.fromPod(ask(direct)).text, 'next: untouched')
-    assert.equal(node.toPod(answer(v4, { tcp: 'SA' })).text, 'next: untouched')
-  })
-
-  test('to dial the backend itself leaves a living connection through the VIP alone', () => {
-    const node = connected()
-    node.fromPod(ask({ ...v4, vip: backend }))
-    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
-  })
-
-  test('on a half-closed connection that lives keeps the old flow until it sends a SYN', () => {
-    const node = connected()
-    node.toPod(answer(v4, { tcp: 'FA' }))
-    assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
-    node.publish(tcp(vip), [second])
-    assert.equal(node.fromPod(ask(v4)).text, `next: TCP ${client} > ${second} [S]`)
-  })
-})
-
-describe('datagram flows', () => {
-  test('live half a minute without a reply', () => {
-    const node = datapath({ services: oneBackend(v4) })
-    node.fromPod(ask(v4, { udp: true }))
-    node.tables.age(lifetimes.unreplied + 1)
-    assert.equal(node.toPod(answer(v4, { udp: true })).text, 'next: untouched')
-  })
-
-  test('live three minutes after a reply', () => {
-    const node = datapath({ services: oneBackend(v4) })
-    converse(node, v4)
-    node.tables.age(lifetimes.replied - 1)
-    assert.equal(node.toPod(answer(v4, { udp: true })).text, `next: UDP ${vip} > ${client}`)
-    node.tables.age(lifetimes.replied + 1)
-    assert.equal(node.toPod(answer(v4, { udp: true })).text, 'next: untouched')
-  })
-
-  test('expired get a new choice with the next datagram', () => {
-    const node = datapath({ services: oneBackend(v4) })
-    converse(node, v4)
-    node.tables.age(lifetimes.replied + 1)
-    node.publish(udp(vip), [second])
-    assert.equal(node.fromPod(ask(v4, { udp: true })).text, `next: UDP ${client} > ${second}`)
-    assert.equal(node.counted().flow_expired, 1)
-  })
-
-  test('that are never answered are counted once and stay half open', () => {
-    const node = datapath({ services: oneBackend(v4) })
-    for (let i = 0; i < 4; i++) {
-      node.tables.age(1)
-      node.fromPod(ask(v4, { udp: true }))
-    }
-    assert.deepEqual(node.counted(), { forward: 4, flow_created: 1 })
-    assert.match(node.tables.lines()[0]!, /^half_open/)
   })
 })

@@ -43,10 +43,7 @@ for (const cast of casts) {
       node.tables.age(1)
       node.fromPod(ask(cast, { tcp: 'A' }))
       assert.deepEqual(node.counted(), { forward: 1, flow_twin_rebuilt: 1 })
-      assert.equal(
-        node.toPod(answer(cast, { tcp: 'A' })).text,
-        `next: TCP ${vip} > ${client} [A]`,
-      )
+      assert.equal(node.toPod(answer(cast, { tcp: 'A' })).text, `next: TCP ${vip} > ${client} [A]`)
     })
 
     test('rebuild exactly what was lost', () => {
@@ -76,10 +73,7 @@ for (const cast of casts) {
       const node = datapath({ services: oneBackend(cast) })
       converse(node, cast)
       node.tables.forget(forwardTuple)
-      assert.equal(
-        node.fromPod(ask(cast, { udp: true })).text,
-        `next: UDP ${client} > ${backend}`,
-      )
+      assert.equal(node.fromPod(ask(cast, { udp: true })).text, `next: UDP ${client} > ${backend}`)
       assert.deepEqual(node.counted(), { forward: 1, flow_twin_rebuilt: 1 })
       assert.equal(node.tables.entry(forwardTuple).table, 'flows')
     })
@@ -101,6 +95,15 @@ describe('flows that lost both halves', () => {
     assert.deepEqual(node.counted(), { forward: 1, flow_choice_repeated: 1, flow_created: 1 })
     const back = node.toPod(answer({ ...v4, backend: chosen }, { tcp: 'A' }))
     assert.equal(back.text, `next: TCP ${vip} > ${client} [A]`)
+  })
+
+  test('have their answers translated though these are no handshake', () => {
+    const node = datapath({ services: oneBackend(v4) })
+    node.fromPod(ask(v4, { tcp: 'A' }))
+    const back = node.toPod(answer(v4, { tcp: 'A' }))
+    assert.equal(back.text, `next: TCP ${vip} > ${client} [A]`)
+    assert.equal(node.counted().flow_promoted, 1)
+    assert.equal(node.toPod(answer(v4, { tcp: 'A' })).text, back.text)
   })
 
   test('are left to the host stack during the grace period', () => {
@@ -158,7 +161,7 @@ describe('TCP from nowhere', () => {
     assert.deepEqual(node.counted(), { reject_midflow: 1 })
   })
 
-  for (const flags of ['', 'F', 'P', 'FP', 'SF', 'SA', 'SFA', 'SR', 'SFRPA'.replace('R', '')]) {
+  for (const flags of ['', 'F', 'P', 'FP', 'SF', 'SA', 'SFA', 'SR', 'SFPA']) {
     test(`with flags [${flags}] never makes a flow`, () => {
       const node = datapath({ services: oneBackend(v4) })
       assert.equal(node.fromPod(ask(v4, { tcp: flags })).verdict, 'drop')

@@ -13,6 +13,9 @@ export interface PacketSpec {
   readonly payload?: string | Buffer
   readonly seq?: number
   readonly ack?: number
+  readonly window?: number
+  /** IPv4 identification; 1 unless told. */
+  readonly id?: number
   /** IP options (IPv4) in bytes, or IPv6 extension headers by name. */
   readonly ipOptions?: Buffer
   readonly extensions?: readonly Extension[]
@@ -69,6 +72,7 @@ export function icmpError(options: {
   readonly rest?: number
   readonly about: Buffer
   readonly quoted?: number
+  readonly id?: number
 }): Buffer {
   const from = parseEnd(`${options.from}:0`)
   const to = parseEnd(`${options.to}:0`)
@@ -80,7 +84,7 @@ export function icmpError(options: {
   const body = Buffer.concat([icmp, options.about.subarray(0, options.quoted)])
   const start = from.isV6 ? pseudoSum(from.address, to.address, number, body.length) : 0
   body.writeUInt16BE(checksum(body, start), 2)
-  const spec = { from: '', to: '' }
+  const spec = { from: '', to: '', id: options.id ?? 1 }
   return ethernet(spec, from.isV6, ipPacket({ spec, from, to, number, payload: body }))
 }
 
@@ -117,7 +121,10 @@ function transport(spec: PacketSpec, from: End, to: End): Buffer {
   if (spec.udpChecksum === 'zero') return bytes
   const number = spec.tcp === undefined ? proto.udp : proto.tcp
   const sum = checksum(bytes, pseudoSum(from.address, to.address, number, bytes.length))
-  bytes.writeUInt16BE(sum === 0 && number === proto.udp ? 0xffff : sum, number === proto.udp ? 6 : 16)
+  bytes.writeUInt16BE(
+    sum === 0 && number === proto.udp ? 0xffff : sum,
+    number === proto.udp ? 6 : 16,
+  )
   return bytes
 }
 
@@ -134,8 +141,11 @@ function tcpHeader(spec: PacketSpec): Buffer {
   header.writeUInt32BE(spec.seq ?? 1000, 4)
   header.writeUInt32BE(spec.ack ?? 0, 8)
   header[12] = (spec.claim?.tcpWords ?? 5) << 4
-  header[13] = Array.from(spec.tcp ?? '').reduce((flags, letter) => flags | (tcpFlags[letter] ?? 0), 0)
-  header.writeUInt16BE(64240, 14)
+  header[13] = Array.from(spec.tcp ?? '').reduce(
+    (flags, letter) => flags | (tcpFlags[letter] ?? 0),
+    0,
+  )
+  header.writeUInt16BE(spec.window ?? 64240, 14)
   return header
 }
 
@@ -157,7 +167,7 @@ function ipv4Packet({ spec, from, to, number, payload }: IpInput): Buffer {
   header[0] = ((spec.claim?.ipVersion ?? 4) << 4) | (spec.claim?.ipWords ?? header.length / 4)
   header[1] = spec.tos ?? 0
   header.writeUInt16BE(spec.claim?.ipLength ?? header.length + payload.length, 2)
-  header.writeUInt16BE(spec.fragment?.id ?? 1, 4)
+  header.writeUInt16BE(spec.fragment?.id ?? spec.id ?? 1, 4)
   header.writeUInt16BE(fragmentField(spec), 6)
   header[8] = spec.ttl ?? 64
   header[9] = number

@@ -81,6 +81,11 @@ export class Tables {
     return Object.fromEntries(moved)
   }
 
+  /** One counter, since the node was made. */
+  peek(name: CounterName): number {
+    return this.#counters.sumRange(counterNames.indexOf(name), 1)[0]!
+  }
+
   entries(): Entry[] {
     return flowTables.flatMap((table) =>
       [...this.#programs.map(table)].map(([key, value]) => ({
@@ -100,7 +105,8 @@ export class Tables {
   /** The one entry whose tuple reads "from > to". */
   entry(tuple: string): Entry {
     const found = this.entries().filter((entry) => tupleText(entry.key) === tuple)
-    if (found.length !== 1) throw new Error(`${found.length} flows ${tuple}:\n${this.lines().join('\n')}`)
+    if (found.length !== 1)
+      throw new Error(`${found.length} flows ${tuple}:\n${this.lines().join('\n')}`)
     return found[0]!
   }
 

@@ -19,7 +19,12 @@ for (const cast of casts) {
       node.fromPod(ask(cast))
       const back = node.toPod(answer(cast, { tcp: 'SA' }))
       assert.equal(back.text, `next: TCP ${vip} > ${client} [SA]`)
-      assert.deepEqual(node.counted(), { flow_created: 1, forward: 1, reverse: 1, flow_promoted: 1 })
+      assert.deepEqual(node.counted(), {
+        flow_created: 1,
+        forward: 1,
+        reverse: 1,
+        flow_promoted: 1,
+      })
     })
 
     test('datagrams are translated both ways', () => {

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { counterNames, flowFlag, type CounterName } from '../../src/datapath/abi.ts'
+import { testRunAsync } from '../../src/datapath/native-run.ts'
+import { answer, ask, connect, host, oneBackend, tcp, udp, v4 } from './cast.ts'
+import { datapath, type DatapathOptions, type Node } from './harness.ts'
+import { frame, icmpError, ipOf } from './packet.ts'
+
+interface Scene {
+  readonly options?: DatapathOptions
+  readonly play: (node: Node) => unknown
+}
+
+const { client, vip, otherVip, backend, others } = v4
+const services = oneBackend(v4)
+const noBackend = { services: { [tcp(vip)]: [], [udp(vip)]: [] } }
+const selfish = { ...v4, client: backend.replace('8080', '40000') }
+const later = { fragment: { id: 4, offset: 64, more: false }, rest: Buffer.alloc(24) }
+
+/** What makes each counter move; the type demands a scene for each. */
+const scenes: Readonly<Record<CounterName, Scene>> = {
+  forward: { play: (node) => node.fromPod(ask(v4)) },
+  reverse: {
+    play(node) {
+      node.fromPod(ask(v4))
+      node.toPod(answer(v4, { tcp: 'SA' }))
+    },
+  },
+  flow_created: { play: (node) => node.fromPod(ask(v4)) },
+  flow_promoted: {
+    play(node) {
+      node.fromPod(ask(v4))
+      node.toPod(answer(v4, { tcp: 'SA' }))
+    },
+  },
+  flow_twin_rebuilt: {
+    play(node) {
+      connect(node, v4)
+      node.tables.forget(`${client} > ${vip}`)
+      node.fromPod(ask(v4, { tcp: 'A' }))
+    },
+  },
+  flow_choice_repeated: { play: (node) => node.fromPod(ask(v4, { tcp: 'A' })) },
+  flow_port_changed: {
+    options: { services: { ...services, [tcp(otherVip)]: [backend] } },
+    play(node) {
+      node.fromPod(ask(v4))
+      node.fromPod(ask({ ...v4, vip: otherVip }))
+    },
+  },
+  flow_backend_gone: {
+    play(node) {
+      node.fromPod(ask(v4, { udp: true }))
+      node.publish(udp(vip), others)
+      node.kill(udp(vip), backend)
+      node.fromPod(ask(v4, { udp: true }))
+    },
+  },
+  flow_expired: {
+    play(node) {
+      node.fromPod(ask(v4))
+      node.tables.age(1000)
+      node.fromPod(ask(v4))
+    },
+  },
+  hairpin: { play: (node) => node.fromPod(ask(selfish)) },
+  icmp_translated: {
+    play(node) {
+      const about = ipOf(node.fromPod(ask(v4, { udp: true })).frame)
+      node.toPod(icmpError({ from: host(backend), to: host(client), type: 3, code: 3, about }))
+    },
+  },
+  fragment_translated: {
+    play(node) {
+      node.fromPod(ask(v4, { udp: true, fragment: { id: 4, offset: 0, more: true } }))
+      node.fromPod(ask(v4, { udp: true, ...later }))
+    },
+  },
+  midflow_passed: {
+    play(node) {
+      node.grace(60)
+      node.fromPod(ask(v4, { tcp: 'A' }))
+    },
+  },
+  reject_no_endpoint: { options: noBackend, play: (node) => node.fromPod(ask(v4)) },
+  reject_unused_port: { play: (node) => node.fromPod(ask({ ...v4, vip: '10.96.0.10:81' })) },
+  reject_midflow: { options: noBackend, play: (node) => node.fromPod(ask(v4, { tcp: 'A' })) },
+  drop_malformed: { play: (node) => node.fromPod(ask(v4, { tcp: 'SF' })) },
+  drop_no_local_endpoint: {
+    options: { services: { [tcp(vip)]: { backends: [backend], localOnly: true } } },
+    play: (node) => node.fromPod(ask(v4)),
+  },
+  drop_backend_stale: {
+    play(node) {
+      node.writeWord(node.indexOf(tcp(vip)), { base: 3 * 128, count: 1 })
+      node.fromPod(ask(v4))
+    },
+  },
+  drop_midflow_reset: { play: (node) => node.fromPod(ask(v4, { tcp: 'R' })) },
+  drop_flow_insert: {
+    // The table is so small that another CPU evicts a flow before its first packet can use it.
+    options: { services, entries: { half_open: 1 } },
+    async play(node) {
+      const programFd = node.programs.ingress
+      const packets = Array.from({ length: 64 }, (_, at) =>
+        frame({ from: `10.244.0.2:${41000 + at}`, to: vip, tcp: 'S' }),
+      )
+      for (let round = 0; round < 2000 && !node.tables.peek('drop_flow_insert'); round++)
+        await Promise.all(packets.map((data) => testRunAsync({ programFd, data })))
+    },
+  },
+  drop_tuple_taken: {
+    options: { services: { ...services, [tcp(otherVip)]: [backend] }, entries: { flows: 65536 } },
+    play(node) {
+      connect(node, v4)
+      const taken = node.tables.entry(`${backend} > ${client}`)
+      for (let dport = 33000; dport < 65000; dport++)
+        node.tables.put('flows', { ...taken.key, dport }, { ...taken.flow, dport })
+      node.fromPod(ask({ ...v4, vip: otherVip }))
+    },
+  },
+  drop_fragment: { play: (node) => node.fromPod(ask(v4, { udp: true, ...later })) },
+  drop_rewrite: {
+    play(node) {
+      // To a neighbour on a bridge, through a device that is no longer known as its port.
+      connect(node, v4)
+      const entry = node.tables.entry(`${client} > ${vip}`)
+      node.tables.change(entry, { flags: entry.flow.flags | flowFlag.FLOW_BRIDGED })
+      node.fromPod(ask(v4, { tcp: 'A' }))
+    },
+  },
+  drop_reject_limited: {
+    options: { ...noBackend, globals: { reject_burst: 1, reject_rate: 1 } },
+    play(node) {
+      node.fromPod(ask(v4))
+      node.fromPod(frame({ from: '10.244.0.2:40001', to: vip, tcp: 'S' }))
+    },
+  },
+  drop_reject_failed: {
+    options: noBackend,
+    play: (node) => node.fromPod(ask(v4, { tcp: 'S', ipOptions: Buffer.alloc(4, 1) })),
+  },
+}
+
+describe('every counter', () => {
+  for (const name of counterNames) {
+    test(`${name} moves when what it counts happens`, async () => {
+      const { options = { services }, play } = scenes[name]
+      const node = datapath(options)
+      await play(node)
+      assert.ok((node.counted()[name] ?? 0) > 0, `${name} did not move`)
+    })
+  }
+
+  test('of drops stands for one dropped packet', () => {
+    const drops = counterNames.filter((name) => name.startsWith('drop_'))
+    for (const name of drops.filter((drop) => drop !== 'drop_flow_insert')) {
+      const { options = { services }, play } = scenes[name]
+      const node = datapath(options)
+      void play(node)
+      assert.equal(node.counted()[name], 1, name)
+    }
+  })
+})
