@@ -44,21 +44,26 @@ _Static_assert(sizeof(struct frontend_ref) == 8, "frontend_ref");
 
 /*
  * commit is one aligned 64-bit word, stored at once: it publishes a backend set.
- *   bits  0-23 base        first slot of the extent in `backends`
- *   bits 24-39 count       slots in the extent
+ *   bits  0-23 base        first slot of the set in `backends`
+ *   bits 24-39 count       slots in the set
  *   bits 40-55 local       the first `local` slots are on this node
  *   bits 56-63 generation  changes with each publication
+ * external is the same for clients outside the cluster; it begins before or at
+ * commit's base, and both end at the same slot.
  * meta: bits 0-15 flags (enum frontend_flag), bits 16-47 affinity timeout in seconds.
  */
 struct frontend_word {
 	__u64 commit;
+	__u64 external;
 	__u64 meta;
+	__u64 reserved;
 };
-_Static_assert(sizeof(struct frontend_word) == 16, "frontend_word");
+_Static_assert(sizeof(struct frontend_word) == 32, "frontend_word");
 
 enum frontend_flag {
-	FRONTEND_LOCAL_ONLY = 1 << 0, /* use only the local slots; none: drop */
+	FRONTEND_LOCAL_ONLY = 1 << 0, /* use only the local slots of commit; none: drop */
 	FRONTEND_AFFINITY = 1 << 1,
+	FRONTEND_EXTERNAL_LOCAL_ONLY = 1 << 2, /* the same for external */
 };
 
 /* "namespace/name:portName", NUL-padded, so that tools can name a frontend without the agent. */

@@ -59,8 +59,9 @@ export function frontendJson(view: FrontendView): Readonly<Record<string, unknow
     service,
     portName,
     backends: view.backends.map(slotJson),
+    ...(view.clusterBackends && { clusterBackends: view.clusterBackends.map(slotJson) }),
     ...(view.draining.length > 0 && { draining: view.draining.map(slotJson) }),
-    ...(word.localOnly && { localOnly: true }),
+    ...((kind === 'ClusterIP' ? word.localOnly : word.externalLocalOnly) && { localOnly: true }),
     ...(word.affinity && { affinitySeconds: word.affinitySeconds }),
     generation: word.generation,
   }

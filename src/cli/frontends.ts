@@ -1,6 +1,6 @@
 import { canonicalAddress } from '../model/address.ts'
 import type { FrontendKind, Protocol } from '../model/types.ts'
-import type { Slot, Word } from '../plan/image.ts'
+import type { Commit, Slot, Word } from '../plan/image.ts'
 import type { MapDump } from '../plan/restore.ts'
 
 /** One address, port and protocol that clients dial, and where its packets go now. */
@@ -14,8 +14,10 @@ export interface FrontendView {
   readonly service: string
   readonly portName: string
   readonly word: Word
-  /** What new flows may choose on this node. */
+  /** What the traffic policy of its kind gives to new flows on this node. */
   readonly backends: readonly Slot[]
+  /** What clients in the cluster may choose where that is something else. */
+  readonly clusterBackends: readonly Slot[] | undefined
   /** Not chosen any more, but their flows go on. */
   readonly draining: readonly Slot[]
 }
@@ -28,7 +30,7 @@ export function readFrontends(dump: MapDump): FrontendView[] {
     if (!isSound || protocol === undefined || name === undefined) return []
     const [service = '', portName = ''] = name.text.split(':')
     const about = { address, port, protocol, index, kind: name.kind, service, portName }
-    return [{ ...about, ...readSet(dump, index) }]
+    return [{ ...about, ...readSets(dump, index) }]
   })
   return views.sort(compareViews)
 }
@@ -40,26 +42,33 @@ export function generationOf(dump: MapDump): number {
   return sum
 }
 
-function readSet(
-  dump: MapDump,
-  index: number,
-): Pick<FrontendView, 'word' | 'backends' | 'draining'> {
+type Sets = Pick<FrontendView, 'word' | 'backends' | 'clusterBackends' | 'draining'>
+
+function readSets(dump: MapDump, index: number): Sets {
   const word = dump.word(index)
+  const { external } = word
   const isOurs = (position: number): boolean =>
     position < dump.limits.slots && dump.slot(position).index === index
-  const count = word.localOnly ? word.local : word.count
-  const backends = positions(word.base, count)
-    .filter(isOurs)
-    .map((at) => dump.slot(at))
-  const ids = new Set(positions(word.base, word.count).map((at) => dump.slot(at).id))
+  const chosen = ({ base, count, local }: Commit, localOnly: boolean): Slot[] =>
+    positions(base, localOnly ? local : count)
+      .filter(isOurs)
+      .map((at) => dump.slot(at))
+  const backends = chosen(external, word.externalLocalOnly)
+  const inCluster = chosen(word, word.localOnly)
+  const ids = new Set(positions(external.base, external.count).map((at) => dump.slot(at).id))
   const draining: Slot[] = []
-  for (let at = word.base + word.count; word.count > 0 && isOurs(at); at++) {
+  for (let at = external.base + external.count; external.count > 0 && isOurs(at); at++) {
     const slot = dump.slot(at)
     const state = slot.id < dump.limits.ids ? dump.state(slot.id) : undefined
     if (state?.alive !== true || state.generation !== slot.generation || ids.has(slot.id)) break
     draining.push(slot)
   }
-  return { word, backends, draining }
+  const isSame = textOf(inCluster) === textOf(backends)
+  return { word, backends, clusterBackends: isSame ? undefined : inCluster, draining }
+}
+
+function textOf(slots: readonly Slot[]): string {
+  return slots.map((slot) => slot.id).join(' ')
 }
 
 function positions(first: number, count: number): number[] {

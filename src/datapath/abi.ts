@@ -16,7 +16,12 @@ const address = nested<string>(addr, {
 
 export const frontendKey = struct('frontend_key', { addr: address, port: be16, proto: u8, pad: u8 })
 export const frontendRef = struct('frontend_ref', { index: u32, echo: u32 })
-export const frontendWord = struct('frontend_word', { commit: u64, meta: u64 })
+export const frontendWord = struct('frontend_word', {
+  commit: u64,
+  external: u64,
+  meta: u64,
+  reserved: u64,
+})
 export const frontendName = struct('frontend_name', { kind: u8, text: chars(191) })
 
 export const backend = struct('backend', {
@@ -91,7 +96,11 @@ export const structs = [
   collectReport,
 ]
 
-export const frontendFlag = { FRONTEND_LOCAL_ONLY: 1, FRONTEND_AFFINITY: 2 } as const
+export const frontendFlag = {
+  FRONTEND_LOCAL_ONLY: 1 << 0,
+  FRONTEND_AFFINITY: 1 << 1,
+  FRONTEND_EXTERNAL_LOCAL_ONLY: 1 << 2,
+} as const
 export const frontendKind = {
   KIND_NONE: 0,
   KIND_CLUSTER_IP: 1,

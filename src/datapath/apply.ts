@@ -1,7 +1,7 @@
 import { ShuntError, messageOf } from '../errors.ts'
 import type { Limits, MapOp } from '../plan/image.ts'
 import { backend, frontendKey, frontendName, frontendRef } from './abi.ts'
-import { encodeCommit, encodeKey, encodeMeta, encodeName, encodeRef, encodeSlot } from './encode.ts'
+import { encodeKey, encodeName, encodeRef, encodeSlot, encodeWord } from './encode.ts'
 
 /**
  * The maps as the control plane writes them. A batch that fails throws a BatchFailure; what is
@@ -15,7 +15,8 @@ export interface DatapathMaps {
   deleteKeys(keys: Buffer, count: number): void
   setSlots(positions: Uint32Array, values: Buffer): void
   setNames(indexes: Uint32Array, values: Buffer): void
-  storeWord(index: number, commit: bigint, meta: bigint): void
+  /** Stores the 64-bit words of a frontend word, the last one first. */
+  storeWord(index: number, words: readonly bigint[]): void
   storeState(id: number, generation: number, alive: boolean): void
   /** Zeroes `frontend_stats` of an index that gets another frontend. */
   clearStats(index: number): void
@@ -116,9 +117,8 @@ function applyRun(run: readonly MapOp[], maps: DatapathMaps): void {
 
 function applySingle(op: MapOp, maps: DatapathMaps): void {
   if (op.kind === 'state') maps.storeState(op.id, op.generation, op.alive)
-  else if (op.kind === 'word') {
-    maps.storeWord(op.index, encodeCommit(op.word), encodeMeta(op.word))
-  } else if (op.kind === 'unstat') maps.clearStats(op.index)
+  else if (op.kind === 'word') maps.storeWord(op.index, encodeWord(op.word))
+  else if (op.kind === 'unstat') maps.clearStats(op.index)
 }
 
 function setSlots(run: readonly OpOf<'slots'>[], maps: DatapathMaps): void {

@@ -5,7 +5,7 @@ import {
   type FrontendKind,
   type Protocol,
 } from '../model/types.ts'
-import type { Slot, Word } from '../plan/image.ts'
+import type { Commit, Slot, Word } from '../plan/image.ts'
 import {
   backend,
   backendFlag,
@@ -14,6 +14,7 @@ import {
   frontendKind,
   frontendName,
   frontendRef,
+  frontendWord,
   mixKey,
 } from './abi.ts'
 
@@ -102,33 +103,49 @@ export function decodeName(
 }
 
 /** The word that one 8-byte store publishes. */
-export function encodeCommit({ base, count, local, generation }: Word): bigint {
+export function encodeCommit({ base, count, local, generation }: Commit): bigint {
   const low = BigInt(base) | (BigInt(count) << 24n)
   return low | (BigInt(local) << 40n) | (BigInt(generation) << 56n)
 }
 
-/** Flags and affinity timeout beside the commit word. */
-export function encodeMeta({ localOnly, affinity, affinitySeconds }: Word): bigint {
+/** Flags and affinity timeout beside the commit words. */
+export function encodeMeta(word: Omit<Word, 'external' | keyof Commit>): bigint {
   const flags =
-    (localOnly ? frontendFlag.FRONTEND_LOCAL_ONLY : 0) |
-    (affinity ? frontendFlag.FRONTEND_AFFINITY : 0)
-  return BigInt(flags) | (BigInt(affinitySeconds) << 16n)
+    (word.localOnly ? frontendFlag.FRONTEND_LOCAL_ONLY : 0) |
+    (word.affinity ? frontendFlag.FRONTEND_AFFINITY : 0) |
+    (word.externalLocalOnly ? frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY : 0)
+  return BigInt(flags) | (BigInt(word.affinitySeconds) << 16n)
 }
+
+/** A frontend word as the 64-bit words that are stored, the last one first. */
+export function encodeWord(word: Word): bigint[] {
+  return [encodeCommit(word), encodeCommit(word.external), encodeMeta(word), 0n]
+}
+
+/** Halves of 64-bit words in an entry of `frontend_words`. */
+const wordHalves = frontendWord.size / 4
 
 /** A frontend word of an array of 32-bit halves, as bigints are slow for all of them. */
 export function decodeWord(halves: Uint32Array, index: number): Word {
-  const low = halves[4 * index]!
-  const high = halves[4 * index + 1]!
-  const flags = halves[4 * index + 2]!
-  const timeoutHigh = halves[4 * index + 3]! & 0xffff
+  const at = wordHalves * index
+  const flags = halves[at + 4]!
+  const timeoutHigh = halves[at + 5]! & 0xffff
+  return {
+    ...decodeCommit(halves[at]!, halves[at + 1]!),
+    external: decodeCommit(halves[at + 2]!, halves[at + 3]!),
+    localOnly: (flags & frontendFlag.FRONTEND_LOCAL_ONLY) !== 0,
+    externalLocalOnly: (flags & frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY) !== 0,
+    affinity: (flags & frontendFlag.FRONTEND_AFFINITY) !== 0,
+    affinitySeconds: (flags >>> 16) + timeoutHigh * 0x10000,
+  }
+}
+
+function decodeCommit(low: number, high: number): Commit {
   return {
     base: low & 0xffffff,
     count: (low >>> 24) | ((high & 0xff) << 8),
     local: (high >>> 8) & 0xffff,
     generation: high >>> 24,
-    localOnly: (flags & frontendFlag.FRONTEND_LOCAL_ONLY) !== 0,
-    affinity: (flags & frontendFlag.FRONTEND_AFFINITY) !== 0,
-    affinitySeconds: (flags >>> 16) + timeoutHigh * 0x10000,
   }
 }
 

@@ -1,6 +1,6 @@
 import { BPFError, createMapRef, RawMap, type MapRef } from 'bpf'
 import type { Limits } from '../plan/image.ts'
-import { backend, frontendKey, frontendName } from './abi.ts'
+import { backend, frontendKey, frontendName, frontendWord } from './abi.ts'
 import { BatchFailure, type DatapathMaps } from './apply.ts'
 import { encodeState } from './encode.ts'
 import { binding, check } from './native-binding.ts'
@@ -38,7 +38,7 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
   const names = openMap(handles.frontendNames)
   const wordsMap = openMap(handles.frontendWords)
   const statesMap = openMap(handles.backendStates)
-  const words = createWords(wordsMap, 2, handles.wordsMemory)
+  const words = createWords(wordsMap, frontendWord.size / 8, handles.wordsMemory)
   const states = createWords(statesMap, 1, handles.statesMemory)
   const limits: Limits = {
     keys: frontends.ref.maxEntries,
@@ -53,7 +53,7 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
     deleteKeys: (keys, count) => deleteAll(frontends, keys, count),
     setSlots: (positions, values) => setEntries(backends, positions, values),
     setNames: (indexes, values) => setEntries(names, indexes, values),
-    storeWord: (index, commit, meta) => words.store(index, [commit, meta]),
+    storeWord: (index, values) => words.store(index, values),
     storeState: (id, generation, alive) => states.store(id, [encodeState(generation, alive)]),
     clearStats: handles.clearStats,
     dump: () => ({

@@ -9,7 +9,7 @@ export interface RawDump {
   readonly limits: Limits
   /** Entries of `frontends`. */
   readonly keys: readonly (readonly [key: Buffer, value: Buffer])[]
-  /** Two words for each entry of `frontend_words`. */
+  /** Four words for each entry of `frontend_words`. */
   readonly words: BigUint64Array
   readonly names: Buffer
   readonly slots: Buffer

@@ -53,6 +53,8 @@ function clusterFrontend(
       .map((address) => frontendKey(address, port.port, port.protocol)),
     ownsAddresses: true,
     localOnly,
+    externalLocalOnly: localOnly,
+    lead: 0,
     affinitySeconds: service.affinitySeconds,
     backends,
     spares: sets.serving.filter((candidate) => !chosen.has(candidate)),

@@ -159,10 +159,16 @@ export interface Frontend {
   readonly keys: readonly FrontendKey[]
   /** True: other ports of its addresses are ours too, and unused. */
   readonly ownsAddresses: boolean
+  /** Clients in the cluster use local backends only; so do those outside. */
   readonly localOnly: boolean
+  readonly externalLocalOnly: boolean
   readonly affinitySeconds: number
-  /** What may be chosen; under localOnly the local ones are chosen, the rest tell drop from reject. */
+  /**
+   * What clients outside may be given, local ones first; where only local ones are chosen, the
+   * rest tells drop from reject. Clients in the cluster leave out the first `lead` of them.
+   */
   readonly backends: readonly Backend[]
+  readonly lead: number
   /** Serving, but not to be chosen: their flows stay alive. */
   readonly spares: readonly Backend[]
 }

@@ -156,7 +156,7 @@ function compileSet(
   index: number,
   keys: readonly FrontendKey[],
 ): FrontendImage | undefined {
-  const { state, had, group, refuse } = compiler
+  const { state, frontend, had, group, refuse } = compiler
   const wanted = wantedSet(compiler)
   if (wanted === undefined) return had && { ...fixedPart(compiler, index, keys), ...setOf(had) }
   const kept = (): FrontendImage | undefined =>
@@ -172,7 +172,8 @@ function compileSet(
   }
   const count = wanted.set.length
   const local = wanted.set.filter((backend) => backend.local).length
-  if (had !== undefined && isSameSet(had, slots, count)) {
+  const lead = Math.min(frontend.lead, count)
+  if (had !== undefined && isSameSet(had, { slots, count, lead })) {
     return { ...fixedPart(compiler, index, keys), ...setOf(had), slots: inOrderOf(had, slots) }
   }
   const extent = takeExtent(state.extents, slots.length)
@@ -180,7 +181,7 @@ function compileSet(
     refuse('backends-full', `no ${slots.length} adjacent slots of ${state.limits.slots} are free`)
     return kept()
   }
-  return { ...fixedPart(compiler, index, keys), extent, slots, count, local }
+  return { ...fixedPart(compiler, index, keys), extent, slots, count, local, lead }
 }
 
 /** undefined: leave the set as it is. */
@@ -195,15 +196,17 @@ function wantedSet(
   return { set: backends.slice(0, maxBackends), spares: [] }
 }
 
-function setOf(image: FrontendImage): Pick<FrontendImage, 'extent' | 'slots' | 'count' | 'local'> {
-  return { extent: image.extent, slots: image.slots, count: image.count, local: image.local }
+type SetPart = 'extent' | 'slots' | 'count' | 'local' | 'lead'
+
+function setOf({ extent, slots, count, local, lead }: FrontendImage): Pick<FrontendImage, SetPart> {
+  return { extent, slots, count, local, lead }
 }
 
 function fixedPart(
   { state, frontend, had }: Compiler,
   index: number,
   keys: readonly FrontendKey[],
-): Omit<FrontendImage, 'extent' | 'slots' | 'count' | 'local'> {
+): Omit<FrontendImage, SetPart> {
   return {
     index,
     servicePort: frontend.servicePort,
@@ -215,6 +218,7 @@ function fixedPart(
     ownsAddresses: frontend.ownsAddresses,
     generation: state.wordGenerations[index]!,
     localOnly: frontend.localOnly,
+    externalLocalOnly: frontend.externalLocalOnly,
     affinitySeconds: frontend.affinitySeconds,
   }
 }
@@ -223,14 +227,16 @@ function fixedPart(
  * Whether the slots that are there will do, whatever their order: they hold the same set, and
  * every spare. A spare more does no harm; its state says that it is gone.
  */
-function isSameSet(had: FrontendImage, slots: readonly TrackedBackend[], count: number): boolean {
-  if (had.count !== count) return false
-  const places = new Map(had.slots.map((slot, at) => [slot.id, placeOf(slot, at < had.count)]))
-  return slots.every((slot, at) => places.get(slot.id) === placeOf(slot, at < count))
+function isSameSet(had: FrontendImage, set: Placing): boolean {
+  if (had.count !== set.count || had.lead !== set.lead) return false
+  const places = new Map(had.slots.map((slot, at) => [slot.id, placeOf(had, slot, at)]))
+  return set.slots.every((slot, at) => places.get(slot.id) === placeOf(set, slot, at))
 }
 
-function placeOf(slot: TrackedBackend, isUsable: boolean): number {
-  return Number(isUsable) * 2 + Number(slot.local)
+type Placing = Pick<FrontendImage, 'slots' | 'count' | 'lead'>
+
+function placeOf({ count, lead }: Placing, slot: TrackedBackend, at: number): number {
+  return (at < lead ? 4 : at < count ? 2 : 0) + Number(slot.local)
 }
 
 function inOrderOf(

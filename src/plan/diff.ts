@@ -70,6 +70,7 @@ function republish(diff: Diff, before: FrontendImage, frontend: FrontendImage): 
   const isNew =
     isMoved ||
     before.localOnly !== frontend.localOnly ||
+    before.externalLocalOnly !== frontend.externalLocalOnly ||
     before.affinitySeconds !== frontend.affinitySeconds
   if (isMoved) freeExtent(diff, before)
   const published = isNew ? publishWord(diff, frontend, isMoved) : frontend

@@ -25,12 +25,14 @@ export function dumpImages(images: Iterable<ServiceImage>, options: DumpOptions 
 }
 
 function frontendText(frontend: FrontendImage, options: DumpOptions): string {
-  const { slots, count } = frontend
+  const { slots, count, lead, localOnly, externalLocalOnly } = frontend
   const words = [frontend.kind, frontend.text]
   if (options.plain !== true) words.push(`index=${frontend.index}`)
-  if (frontend.localOnly) words.push('local-only')
+  if (localOnly) words.push('local-only')
+  else if (externalLocalOnly) words.push('external-local-only')
   if (frontend.affinitySeconds > 0) words.push(`affinity=${frontend.affinitySeconds}s`)
-  words.push(`backends=${listText(slots.slice(0, count), options)}`)
+  words.push(`backends=${listText(slots.slice(lead, count), options)}`)
+  if (lead > 0) words.push(`external-only=${listText(slots.slice(0, lead), options)}`)
   if (slots.length > count) words.push(`spares=${listText(slots.slice(count), options)}`)
   return words.join(' ')
 }

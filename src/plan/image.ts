@@ -42,12 +42,15 @@ export interface FrontendImage {
   readonly keys: readonly FrontendKey[]
   readonly ownsAddresses: boolean
   readonly extent: Extent
-  /** The set, local ones first, then the spares. */
+  /** The set for clients outside the cluster, local ones first, then the spares. */
   readonly slots: readonly TrackedBackend[]
   readonly count: number
   readonly local: number
+  /** How many slots at the start clients in the cluster leave out. */
+  readonly lead: number
   readonly generation: number
   readonly localOnly: boolean
+  readonly externalLocalOnly: boolean
   readonly affinitySeconds: number
 }
 
@@ -57,13 +60,19 @@ export interface ServiceImage {
   readonly frontends: readonly FrontendImage[]
 }
 
-/** A frontend word, decoded. */
-export interface Word {
+/** What one 64-bit store publishes. */
+export interface Commit {
   readonly base: number
   readonly count: number
   readonly local: number
   readonly generation: number
+}
+
+/** A frontend word, decoded: the set for clients in the cluster, and that for others. */
+export interface Word extends Commit {
+  readonly external: Commit
   readonly localOnly: boolean
+  readonly externalLocalOnly: boolean
   readonly affinity: boolean
   readonly affinitySeconds: number
 }
@@ -110,12 +119,15 @@ export type MapOp =
 
 /** The word that publishes a frontend. */
 export function wordOf(frontend: FrontendImage): Word {
+  const { extent, count, local, lead, generation } = frontend
   return {
-    base: frontend.extent.base,
-    count: frontend.count,
-    local: frontend.local,
-    generation: frontend.generation,
+    base: extent.base + lead,
+    count: count - lead,
+    local: local - lead,
+    generation,
+    external: { base: extent.base, count, local, generation },
     localOnly: frontend.localOnly,
+    externalLocalOnly: frontend.externalLocalOnly,
     affinity: frontend.affinitySeconds > 0,
     affinitySeconds: frontend.affinitySeconds,
   }

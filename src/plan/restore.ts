@@ -8,6 +8,7 @@ import {
 import { reserveExtents } from './extent-pool.ts'
 import {
   UNUSED_PORT,
+  type Commit,
   type Extent,
   type FrontendImage,
   type Limits,
@@ -90,7 +91,10 @@ function readFrontend(
   const word = dump.word(index)
   const identity = name && identityOf(name.text, keys)
   if (name === undefined || identity === undefined) return undefined
-  if (word.local > word.count || word.base + word.count > dump.limits.slots) return undefined
+  const { external } = word
+  const lead = external.count - word.count
+  if (external.local > external.count || !isTailOf(word, external)) return undefined
+  if (external.base + external.count > dump.limits.slots) return undefined
   return {
     index,
     ...identity,
@@ -98,14 +102,28 @@ function readFrontend(
     text: name.text,
     keys,
     ownsAddresses: false,
-    extent: { base: word.base, size: word.count },
+    extent: { base: external.base, size: external.count },
     slots: [],
-    count: word.count,
-    local: word.local,
+    count: external.count,
+    local: external.local,
+    lead,
     generation: word.generation,
     localOnly: word.localOnly,
+    externalLocalOnly: word.externalLocalOnly,
     affinitySeconds: word.affinity ? word.affinitySeconds : 0,
   }
+}
+
+/** Whether two sets were published as one: the smaller leaves out local slots at the start. */
+function isTailOf(set: Commit, whole: Commit): boolean {
+  const lead = whole.count - set.count
+  return (
+    lead >= 0 &&
+    set.base === whole.base + lead &&
+    set.local === whole.local - lead &&
+    set.local >= 0 &&
+    set.generation === whole.generation
+  )
 }
 
 function identityOf(
@@ -135,9 +153,11 @@ function refuseIndex(
     state.garbage.keys.set(key.text, key)
   }
   state.garbage.indexes.push(index)
-  const { base, count } = dump.word(index)
-  if (count > 0 && base + count <= dump.limits.slots) {
-    state.garbage.extents.push({ base, size: count })
+  const word = dump.word(index)
+  for (const { base, count } of [word.external, word]) {
+    if (count > 0 && base + count <= dump.limits.slots) {
+      state.garbage.extents.push({ base, size: count })
+    }
   }
 }
 

@@ -13,7 +13,14 @@ export const leaving = { id: 3, generation: 1, address: '10.244.3.9', port: 5353
 export const six = { id: 5, generation: 1, address: 'fd01::5', port: 8080, local: true }
 const sixAway = { id: 6, generation: 1, address: 'fd01::6', port: 8080, local: false }
 
-const word = { affinity: false, affinitySeconds: 0, localOnly: false }
+const word = {
+  affinity: false,
+  affinitySeconds: 0,
+  localOnly: false,
+  externalLocalOnly: false,
+}
+const dnsSet = { base: 4, count: 2, local: 1, generation: 3 }
+const webSet = { base: 8, count: 2, local: 1, generation: 4 }
 const ops: readonly MapOp[] = [
   ...[here, there, leaving, six, sixAway].map(({ id, generation }): MapOp => ({
     kind: 'state',
@@ -31,10 +38,8 @@ const ops: readonly MapOp[] = [
     text: '',
     word: {
       ...word,
-      base: 4,
-      count: 2,
-      local: 1,
-      generation: 3,
+      ...dnsSet,
+      external: dnsSet,
       affinity: true,
       affinitySeconds: 60,
     },
@@ -43,7 +48,7 @@ const ops: readonly MapOp[] = [
     kind: 'word',
     index: 2,
     text: '',
-    word: { ...word, base: 8, count: 2, local: 1, generation: 4, localOnly: true },
+    word: { ...word, ...webSet, external: webSet, localOnly: true, externalLocalOnly: true },
   },
   { kind: 'key', key: vipKey(dns.address), index: UNUSED_PORT },
   { kind: 'key', key: frontendKey(dns.address, dns.port, dns.protocol), index: 1 },

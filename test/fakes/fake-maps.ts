@@ -40,7 +40,7 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
   const fake: FakeMaps = {
     limits,
     keys: new Map(),
-    words: new BigUint64Array(2 * limits.indexes),
+    words: new BigUint64Array(4 * limits.indexes),
     names: Buffer.alloc(limits.indexes * frontendName.size),
     slots: Buffer.alloc(limits.slots * backend.size),
     states: new BigUint64Array(limits.ids),
@@ -65,10 +65,9 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
     },
     setSlots: (positions, values) => setEntries(fake.slots, positions, values, backend.size),
     setNames: (indexes, values) => setEntries(fake.names, indexes, values, frontendName.size),
-    storeWord(index, commit, meta) {
+    storeWord(index, words) {
       write(0)
-      fake.words[2 * index] = commit
-      fake.words[2 * index + 1] = meta
+      fake.words.set(words, 4 * index)
     },
     storeState(id, generation, alive) {
       write(0)

@@ -7,12 +7,12 @@ import { frontendKey, vipKey } from '../../src/model/types.ts'
 import type { MapOp } from '../../src/plan/image.ts'
 import { createFakeMaps } from '../fakes/fake-maps.ts'
 
+const set = { base: 2, count: 1, local: 0, generation: 7 }
 const word = {
-  base: 2,
-  count: 1,
-  local: 0,
-  generation: 7,
+  ...set,
+  external: { base: 1, count: 2, local: 1, generation: 7 },
   localOnly: true,
+  externalLocalOnly: false,
   affinity: true,
   affinitySeconds: 86400,
 }
@@ -82,8 +82,15 @@ describe('apply()', () => {
   it('writes the commit word as the C header lays it out', () => {
     const maps = createFakeMaps()
     apply(ops, maps)
-    assert.equal(maps.words[2], (7n << 56n) | (1n << 24n) | 2n)
-    assert.equal(maps.words[3], (86400n << 16n) | 3n)
+    assert.deepEqual(
+      [...maps.words.slice(4, 8)],
+      [
+        (7n << 56n) | (1n << 24n) | 2n,
+        (7n << 56n) | (1n << 40n) | (2n << 24n) | 1n,
+        (86400n << 16n) | 3n,
+        0n,
+      ],
+    )
     assert.equal(maps.states[2], (1n << 32n) | 1n)
   })
 

@@ -41,7 +41,7 @@ interface Damage {
   readonly damage: (cluster: FakeCluster) => void
 }
 
-const wordOf = (index: number): number => 2 * index
+const wordOf = (index: number): number => 4 * index
 const keyOfA = '00000000000000000000ffff0a60000200500600'
 
 const damages: readonly Damage[] = [
