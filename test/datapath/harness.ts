@@ -16,8 +16,13 @@ import {
 import type { GlobalValue } from '../../src/datapath/native.ts'
 import { skbContext, testRun, type SkbFields } from '../../src/datapath/native-run.ts'
 import { ktimeCoarse } from '../../src/datapath/native-system.ts'
-import { indexKey } from '../../src/datapath/percpu.ts'
-import { frontendKey as keyFor, vipKey, type FrontendKey, type Protocol } from '../../src/model/types.ts'
+import { indexKey, perCpuOf, type PerCpuMap } from '../../src/datapath/percpu.ts'
+import {
+  frontendKey as keyFor,
+  vipKey,
+  type FrontendKey,
+  type Protocol,
+} from '../../src/model/types.ts'
 import { UNUSED_PORT, type Word } from '../../src/plan/image.ts'
 import { describeFrame, describeIp } from './describe-packet.ts'
 import { loadService, type Programs } from './load.ts'
@@ -73,6 +78,7 @@ export class Node {
   readonly programs: Programs
   readonly tables: Tables
   readonly #layer3: boolean
+  readonly #stats: PerCpuMap
   readonly #indexes = new Map<string, number>()
   readonly #ids = new Map<string, number>()
   #nextExtent = 1
@@ -86,6 +92,7 @@ export class Node {
       ...(pins === undefined ? {} : { pins }),
     })
     this.tables = new Tables(this.programs)
+    this.#stats = perCpuOf(this.programs.mapFd('frontend_stats'))
     this.#layer3 = layer3
   }
 
@@ -106,7 +113,11 @@ export class Node {
     if (verdict === undefined) throw new Error(`the program returned ${retval}`)
     const out = Buffer.from(data)
     if (verdict === 'drop') return { verdict, frame: out, text: 'drop' }
-    const text = out.equals(frame) ? 'untouched' : this.#layer3 ? describeIp(out) : describeFrame(out)
+    const text = out.equals(frame)
+      ? 'untouched'
+      : this.#layer3
+        ? describeIp(out)
+        : describeFrame(out)
     return { verdict, frame: out, text: `${verdict}: ${text}` }
   }
 
@@ -137,7 +148,7 @@ export class Node {
   }
 
   indexOf(frontend: FrontendText): number {
-    const index = this.#indexes.get(frontend) ?? this.#indexes.size
+    const index = this.#indexes.get(frontend) ?? this.#indexes.size + 1
     this.#indexes.set(frontend, index)
     return index
   }
@@ -171,10 +182,7 @@ export class Node {
     this.programs.map('backends').set(indexKey(position), bytes)
   }
 
-  writeWord(
-    index: number,
-    word: Pick<Word, 'base' | 'count'> & Partial<Word>,
-  ): void {
+  writeWord(index: number, word: Pick<Word, 'base' | 'count'> & Partial<Word>): void {
     this.#generation = (this.#generation + 1) & 0xff
     const whole = {
       local: 0,
@@ -205,6 +213,12 @@ export class Node {
     const bytes = Buffer.alloc(device.size)
     device.format(bytes, { master, flags: 0 })
     this.programs.map('devices').set(indexKey(ifindex), bytes)
+  }
+
+  /** What `frontend_stats` has of a frontend. */
+  statsOf(frontend: FrontendText): { flows: number; rejects: number } {
+    const [flows = 0, rejects = 0] = this.#stats.sumRange(this.indexOf(frontend), 1)
+    return { flows, rejects }
   }
 
   /** Makes a key's value that of another key, as a recycled element would. */
