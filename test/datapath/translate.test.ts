@@ -73,6 +73,16 @@ for (const cast of casts) {
       assert.deepEqual(out.frame, translated(payload))
     })
 
+    test('addresses of equal sums are no trouble: only the port changes the checksum', () => {
+      const same = { ...cast, vip: family === 'IPv4' ? '10.96.1.153:80' : '[fd00:245::5]:80' }
+      const node = datapath({ services: oneBackend(same) })
+      for (const rest of [{ tcp: 'S' }, { udp: true }])
+        assert.deepEqual(
+          node.fromPod(ask(same, rest)).frame,
+          frame({ from: client, to: backend, ...rest }),
+        )
+    })
+
     for (const tags of [[5], [5, 6]]) {
       test(`a frame with ${tags.length} VLAN tags is translated`, () => {
         const node = datapath({ services: oneBackend(cast) })
