@@ -2,10 +2,10 @@ import { measureLatency } from '../../test/cluster/traffic.ts'
 import type { BenchOptions, Benchmark, Measurement } from '../result.ts'
 import { Recorder } from '../result.ts'
 import { printLatency } from './print.ts'
-import { buildWorld, placements, subjects } from './world.ts'
+import { buildWorld, isBare, placements, subjects } from './world.ts'
 import type { Placement, World } from './world.ts'
 
-const usualRounds = 25
+const usualRounds = 20
 const modes = { crr: { count: 250, warmup: 20 }, rr: { count: 1000, warmup: 50 } } as const
 type Mode = keyof typeof modes
 
@@ -16,9 +16,10 @@ const notes = [
   'Each subject has a two-node cluster of its own; within a round they take turns, in another ' +
     'order each time, and within a cluster direct and VIP take turns with every connection or ' +
     'question.',
-  'direct: the pod’s own address in the cluster of the same subject. bare: the pod’s own address ' +
-    'in a cluster without any service proxy. "again" asks the bare pod address under a second ' +
-    'name: the difference it shows is the noise of the method.',
+  '"of direct": VIP against the pod’s own address in the cluster of the same subject. "of bare": ' +
+    'against the pod’s own address in a cluster without any service proxy. What chance does is ' +
+    'seen in "bare, again", the same bare address under a second name, for the one, and in ' +
+    '"bare, second cluster" for the other.',
   'kube-shunt: kube-shunt agents, tc programs, forwarding by the host stack. iptables, nftables: ' +
     'the rules that kube-proxy 1.36 writes (iptables-legacy; nft), on both nodes, without ' +
     'kube-proxy itself. They switch connection tracking on for all of the node’s traffic, so ' +
@@ -84,7 +85,7 @@ interface Case {
 async function measure({ world, mode, placement }: Case, recorder: Recorder): Promise<void> {
   const { profile, services, subject } = world
   const { direct, vip } = world.targets[placement]
-  const targets = { direct, ...(subject === 'none' ? { again: direct } : { vip }) }
+  const targets = { direct, ...(isBare(subject) ? { again: direct } : { vip }) }
   const reports = await measureLatency(world.client, targets, { mode, ...modes[mode] })
   for (const { target, errors, latencyUs } of reports) {
     if (errors > 0) throw new Error(`${subject}, ${profile}, ${target}: ${errors} errors`)

@@ -21,22 +21,32 @@ export function printLatency(measurements: readonly Measurement[]): string {
 }
 
 function printRows(measurements: readonly Measurement[]): string {
-  const compared = measurements.filter(({ setting }) => setting['target'] !== 'direct')
-  const rows = compared.map((measurement) => {
+  const rows = measurements.filter(isCompared).map((measurement) => {
     const { setting, subject, samples } = measurement
     const direct = find(measurements, measurement, subject)
     const bare = find(measurements, measurement, 'none')
+    const isOwnDirect = direct === measurement
     return [
       `${setting['profile']!}, ${setting['placement']!}`,
-      subject === 'none' ? 'bare, again' : `${subject}, VIP`,
+      titleOf(subject),
       median(samples).toFixed(1),
-      direct === undefined ? '' : median(direct.samples).toFixed(1),
-      ratioCell(samples, direct?.samples),
+      direct === undefined || isOwnDirect ? '' : median(direct.samples).toFixed(1),
+      ratioCell(samples, isOwnDirect ? undefined : direct?.samples),
       ratioCell(samples, bare?.samples),
     ]
   })
   const header = ['where', 'what', 'p50 µs', 'direct µs', 'of direct', 'of bare']
-  return markdownTable(header, rows)
+  return markdownTable(header, rows, 2)
+}
+
+/** VIPs, the bare cluster against itself, and the second bare cluster against the first. */
+function isCompared({ subject, setting }: Measurement): boolean {
+  return (setting['target'] === 'direct') === (subject === 'none again')
+}
+
+function titleOf(subject: string): string {
+  if (subject === 'none') return 'bare, again'
+  return subject === 'none again' ? 'bare, second cluster' : `${subject}, VIP`
 }
 
 /** The direct measurement of a subject in the same circumstances. */

@@ -7,9 +7,14 @@ import { nftablesRules } from './nftables-rules.ts'
 import { measuredService, surroundWith } from './services.ts'
 import type { BenchService } from './services.ts'
 
-/** Ways to make a Service reachable; "none" has pods only. */
-export const subjects = ['none', 'kube-shunt', 'iptables', 'nftables'] as const
+/** Ways to make a Service reachable; "none" has pods only, twice, to see what chance does. */
+export const subjects = ['none', 'none again', 'kube-shunt', 'iptables', 'nftables'] as const
 export type Subject = (typeof subjects)[number]
+
+/** Has it pods only? */
+export function isBare(subject: string): boolean {
+  return subject.startsWith('none')
+}
 
 /** Where the backend is, seen from the client's node. */
 export const placements = ['same node', 'other node'] as const
@@ -71,6 +76,7 @@ async function install(
 ): Promise<void> {
   switch (subject) {
     case 'none':
+    case 'none again':
       return
     case 'kube-shunt':
       cluster.objects.put(...services.flatMap(objectsOf))
@@ -121,7 +127,7 @@ async function prove(
 ): Promise<void> {
   for (const placement of placements) {
     const { direct, vip } = targets[placement]
-    for (const target of subject === 'none' ? [direct] : [direct, vip]) {
+    for (const target of isBare(subject) ? [direct] : [direct, vip]) {
       const answer = await askOnce(client, target)
       const wanted = backends[placement].name
       if (!answer.ok || answer.name !== wanted || answer.peer !== client.addresses.IPv4)
