@@ -127,4 +127,10 @@ static __always_inline bool has_dmac(const struct flow *flow)
 	       flow->dmac[5];
 }
 
+/* The kernel did not know the backend's MAC address yet when it was last asked. */
+static __always_inline bool lacks_dmac(const struct flow *flow)
+{
+	return flow->flags & FLOW_BRIDGED && !has_dmac(flow);
+}
+
 #endif

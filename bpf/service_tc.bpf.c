@@ -26,8 +26,9 @@ static __always_inline enum verdict translate(struct __sk_buff *skb, const struc
 	}
 	if ((flags & (FLOW_BRIDGED | FLOW_REVERSE)) != FLOW_BRIDGED || !l2_len)
 		return VERDICT_TRANSLATED;
+	/* netfilter may look into the bridge, and is to see the beginning before a reply */
 	if (!has_dmac(flow))
-		return VERDICT_NEIGHBOUR;
+		return flags & FLOW_REPLIED ? VERDICT_NEIGHBOUR : VERDICT_TRANSLATED;
 	return bpf_skb_store_bytes(skb, 0, flow->dmac, ETH_ALEN, 0) ? drop(COUNT_DROP_REWRITE)
 								    : VERDICT_TRANSLATED;
 }
@@ -48,7 +49,8 @@ static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const str
 		remember_ports(packet, now);
 	else if (packet->fragment == FRAGMENT_LATER)
 		count(COUNT_FRAGMENT_TRANSLATED);
-	if (l2_len && !(flow->flags & FLOW_REVERSE) && (flow->last_seen != now || found->is_new))
+	if (l2_len && !(flow->flags & FLOW_REVERSE) &&
+	    (flow->last_seen != now || found->is_new || lacks_dmac(flow)))
 		find_bridged_backend(skb, packet, flow);
 	verdict = translate(skb, packet, flow);
 	if (needs_tracking(packet, found, now))
