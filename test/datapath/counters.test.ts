@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { counterNames, flowFlag, type CounterName } from '../../src/datapath/abi.ts'
+import { counterNames, type CounterName } from '../../src/datapath/abi.ts'
 import { testRunAsync } from '../../src/datapath/native-run.ts'
 import { answer, ask, connect, host, oneBackend, tcp, udp, v4 } from './cast.ts'
 import { datapath, type DatapathOptions, type Node } from './harness.ts'
