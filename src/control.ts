@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import type { Config } from './config.ts'
 import { closeFd } from './datapath/native.ts'
 import { openDatapathMaps, type KernelMaps } from './datapath/maps.ts'
@@ -6,8 +7,13 @@ import { perCpuOf } from './datapath/percpu.ts'
 import type { Datapath } from './datapath/programs.ts'
 import { restore } from './datapath/restore.ts'
 import type { Log } from './log.ts'
+import { canonicalAddress } from './model/address.ts'
 import type { ServiceName } from './model/types.ts'
-import { createClusterState, type ClusterState } from './reconcile/cluster-state.ts'
+import {
+  createClusterState,
+  type ClusterState,
+  type ClusterStateEvents,
+} from './reconcile/cluster-state.ts'
 import { reconcile, type Reconciler } from './reconcile/reconcile.ts'
 import { createSchedule, type Schedule } from './reconcile/schedule.ts'
 import type { Reports } from './reports.ts'
@@ -30,26 +36,22 @@ export interface ControlOptions {
 /** Events that arrive within this time of each other share a pass. */
 const gatherMilliseconds = 2
 const retryMilliseconds = 1_000
+/** How often the addresses of the node's interfaces are looked at. */
+const lookMilliseconds = 2_000
+/** How long the first pass waits for the Node, which may be missing or forbidden to us. */
+const nodeMilliseconds = 5_000
 
 /** Restores what the maps hold, and runs a pass whenever the cluster changes from that. */
 export function openControl(options: ControlOptions): Control {
-  const { config, datapath, reports, log } = options
+  const { config, datapath, reports } = options
   const watched: Watched = { addresses: [], changed: () => undefined }
-  const cluster = createClusterState(config.nodeName, {
-    changed: () => {
-      reports.queued(cluster.pending())
-      schedule.nudge()
-    },
-    refused: (refused) => {
-      for (const { field, value, reason } of refused.refusals)
-        log.warn({ kind: refused.kind, name: refused.name, field, value, reason }, 'object refused')
-      reports.refused(refused)
-    },
-    node: (node) => {
-      watched.addresses = node?.addresses ?? []
-      reports.node(node)
-      watched.changed()
-    },
+  const events = eventsOf(options, watched, () => {
+    reports.queued(cluster.pending())
+    schedule.nudge()
+  })
+  const cluster = createClusterState(config.nodeName, events, {
+    nodePortAddresses: config.proxy.nodePortAddresses,
+    externalRanges: config.externalIpCidrs,
   })
   const maps = openMaps(datapath)
   const state = restore(maps.dump())
@@ -63,17 +65,61 @@ export function openControl(options: ControlOptions): Control {
     unreported: new Set<ServiceName>(),
   }
   const schedule = schedulePasses(reconciler, options)
+  const stopFollowing = followNode(cluster)
   return {
     cluster,
     nodeAddresses: () => watched.addresses,
     onNode: (listener) => (watched.changed = listener),
-    close: () => schedule.stop(),
+    close: () => {
+      stopFollowing()
+      schedule.stop()
+    },
   }
 }
 
 interface Watched {
   addresses: readonly string[]
   changed: () => void
+}
+
+function eventsOf(
+  { reports, log }: ControlOptions,
+  watched: Watched,
+  changed: () => void,
+): ClusterStateEvents {
+  return {
+    changed,
+    refused: (refused) => {
+      for (const { field, value, reason } of refused.refusals)
+        log.warn({ kind: refused.kind, name: refused.name, field, value, reason }, 'object refused')
+      reports.refused(refused)
+    },
+    node: (node) => {
+      watched.addresses = node?.addresses ?? []
+      reports.node(node)
+      watched.changed()
+    },
+  }
+}
+
+/** Follows the node's own addresses, and waits for its Node only so long; the answer ends that. */
+function followNode(cluster: ClusterState): () => void {
+  const look = (): void => cluster.setInterfaceAddresses(interfaceAddresses())
+  look()
+  const looking = setInterval(look, lookMilliseconds)
+  const waiting = setTimeout(() => cluster.forgoNode(), nodeMilliseconds)
+  return () => {
+    clearInterval(looking)
+    clearTimeout(waiting)
+  }
+}
+
+/** kube-proxy in ipvs mode binds every VIP to a device of its own, which says nothing. */
+function interfaceAddresses(): string[] {
+  return Object.entries(networkInterfaces())
+    .filter(([name]) => name !== 'kube-ipvs0')
+    .flatMap(([, addresses = []]) => addresses)
+    .flatMap(({ address }) => canonicalAddress(address) ?? [])
 }
 
 function schedulePasses(reconciler: Reconciler, { reports, log }: ControlOptions): Schedule {

@@ -1,16 +1,11 @@
-import { createTracker, takeChanges, type Tracker } from './tracker.ts'
-import type { Service, ServiceName, ServicePort, SourceRanges } from './types.ts'
+import { createTracker, type Tracker } from './tracker.ts'
+import type { Service, ServicePort, SourceRanges } from './types.ts'
 
 export type ServiceTracker = Tracker<Service>
 
 /** An empty tracker of Services, keyed by their name. */
 export function createServiceTracker(): ServiceTracker {
   return createTracker(sameService)
-}
-
-/** Which Services changed since the last pass; afterwards the tracker's `applied` has them. */
-export function takeChangedServices(tracker: ServiceTracker): Set<ServiceName> {
-  return new Set(takeChanges(tracker).map((change) => change.key as ServiceName))
 }
 
 function sameService(a: Service, b: Service): boolean {

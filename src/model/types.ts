@@ -179,6 +179,8 @@ export interface ResolvedService {
   readonly uid: string
   readonly createdAt: number
   readonly frontends: readonly Frontend[]
+  /** Addresses and endpoints that are not served because of what is around the Service. */
+  readonly refusals: readonly Refusal[]
 }
 
 /** Why a piece of an object is not served, in words for an Event and a log line. */

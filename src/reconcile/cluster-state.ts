@@ -5,18 +5,11 @@ import { parseNode } from '../kube/parse-node.ts'
 import { property, textProperty } from '../kube/parse-raw.ts'
 import { parseService } from '../kube/parse-service.ts'
 import type { ReflectorSink } from '../kube/sink.ts'
-import { createEndpointTracker, slicesOf, takeChangedEndpoints } from '../model/endpoint-tracker.ts'
-import { resolveService } from '../model/resolve.ts'
-import { createServiceTracker, takeChangedServices } from '../model/service-tracker.ts'
+import { createClusterView, type ClusterView } from '../model/cluster-view.ts'
+import { slicesOf } from '../model/endpoint-tracker.ts'
+import type { ExposureRules } from '../model/exposure.ts'
 import { track, type Tracker } from '../model/tracker.ts'
-import type {
-  Node,
-  NodeView,
-  Parsed,
-  Refusal,
-  ResolvedService,
-  ServiceName,
-} from '../model/types.ts'
+import type { Node, Parsed, Refusal, ResolvedService, ServiceName } from '../model/types.ts'
 
 /** An object that is not served as written. */
 export interface RefusedObject {
@@ -46,6 +39,10 @@ export interface ClusterState {
   /** The Services to look at again; what they were told so far counts as applied. */
   takeChanged(): Set<ServiceName>
   readonly resolve: (service: ServiceName) => ResolvedService | undefined
+  /** Goes on without the Node, which may be missing or forbidden to us. */
+  forgoNode(): void
+  /** Takes the addresses of the node's interfaces as they are now. */
+  setInterfaceAddresses(addresses: readonly string[]): void
   /** What the health-check node port of a Service is to tell; undefined: it has none. */
   readonly healthCheck: (service: ServiceName) => HealthCheck | undefined
   /** When the endpoints changed that were told since this was last asked, after the first list. */
@@ -53,44 +50,113 @@ export interface ClusterState {
 }
 
 /** Parses and tracks the objects of the cluster as seen from one node. */
-export function createClusterState(nodeName: string, events: ClusterStateEvents): ClusterState {
-  const services = createServiceTracker()
-  const endpoints = createEndpointTracker()
-  let node: NodeView = { name: nodeName, zone: '', addresses: [], podCIDRs: [] }
-  const synced = { services: false, endpointSlices: false }
+export function createClusterState(
+  nodeName: string,
+  events: ClusterStateEvents,
+  rules?: ExposureRules,
+): ClusterState {
+  const view = createClusterView(nodeName, rules)
+  const { services, endpoints } = view
+  const synced = { services: false, endpointSlices: false, node: false }
   const triggers = createTriggers(() => synced.endpointSlices)
+  const refused = createServiceRefusals(events)
   const finish = (name: keyof typeof synced) => () => {
     synced[name] = true
     events.changed()
   }
   return {
-    services: trackingSink({
-      ...{ events, kind: 'Service', parse: parseService, tracker: services },
-      synced: finish('services'),
-    }),
-    endpointSlices: trackingSink({
-      ...{ events, kind: 'EndpointSlice', parse: parseEndpointSlice, tracker: endpoints.slices },
-      changed: triggers.note,
-      synced: finish('endpointSlices'),
-    }),
-    node: nodeSink(nodeName, (seen) => {
-      node = seen ?? { name: nodeName, zone: '', addresses: [], podCIDRs: [] }
-      events.node(seen)
-    }),
-    isSynced: () => synced.services && synced.endpointSlices,
+    ...sinksOf({ nodeName, view, events, triggers, refused, finish }),
+    forgoNode: finish('node'),
+    setInterfaceAddresses(addresses) {
+      if (view.setInterfaceAddresses(addresses)) events.changed()
+    },
+    isSynced: () => synced.services && synced.endpointSlices && synced.node,
     pending: () => sizesOf(services.pending, endpoints.slices.pending),
-    takeChanged: () =>
-      new Set([...takeChangedServices(services), ...takeChangedEndpoints(endpoints)]),
+    takeChanged: () => view.takeChanged(),
     takeTriggers: triggers.take,
     resolve: (name) => {
-      const service = services.applied.get(name)
-      return service && resolveService(service, slicesOf(endpoints, name), node)
+      const resolved = view.resolve(name)
+      refused.resolved(name, resolved?.refusals ?? [])
+      return resolved
     },
     healthCheck: (name) => {
       const service = services.applied.get(name)
       return service && healthCheckOf(service, slicesOf(endpoints, name), nodeName)
     },
   }
+}
+
+interface Sinks {
+  readonly nodeName: string
+  readonly view: ClusterView
+  readonly events: ClusterStateEvents
+  readonly triggers: Triggers
+  readonly refused: ServiceRefusals
+  readonly finish: (name: 'services' | 'endpointSlices' | 'node') => () => void
+}
+
+/** A Node that is gone leaves the view as it was: the machine still has its addresses. */
+function sinksOf({
+  nodeName,
+  view,
+  events,
+  triggers,
+  refused,
+  finish,
+}: Sinks): Pick<ClusterState, 'services' | 'endpointSlices' | 'node'> {
+  return {
+    services: trackingSink({
+      events: { ...events, refused: refused.parsed },
+      ...{ kind: 'Service', parse: parseService, tracker: view.services },
+      synced: finish('services'),
+    }),
+    endpointSlices: trackingSink({
+      ...{ events, kind: 'EndpointSlice', parse: parseEndpointSlice },
+      tracker: view.endpoints.slices,
+      changed: triggers.note,
+      synced: finish('endpointSlices'),
+    }),
+    node: nodeSink(nodeName, finish('node'), (seen) => {
+      if (seen !== undefined && view.setNode(seen)) events.changed()
+      events.node(seen)
+    }),
+  }
+}
+
+interface ServiceRefusals {
+  /** What parsing a Service refused. */
+  readonly parsed: (object: RefusedObject) => void
+  /** What is refused of a Service because of what is around it. */
+  readonly resolved: (service: ServiceName, refusals: readonly Refusal[]) => void
+}
+
+/** Tells all refusals of a Service together, and only when they change. */
+function createServiceRefusals(events: ClusterStateEvents): ServiceRefusals {
+  const parsed = new Map<string, RefusedObject>()
+  const resolved = new Map<string, readonly Refusal[]>()
+  const tell = (name: string, uid: string): void => {
+    const refusals = [...(parsed.get(name)?.refusals ?? []), ...(resolved.get(name) ?? [])]
+    events.refused({ kind: 'Service', name, uid, refusals })
+  }
+  return {
+    parsed(object) {
+      if (object.refusals.length === 0) parsed.delete(object.name)
+      else parsed.set(object.name, object)
+      tell(object.name, object.uid)
+    },
+    resolved(name, refusals) {
+      if (sameRefusals(resolved.get(name) ?? [], refusals)) return
+      if (refusals.length === 0) resolved.delete(name)
+      else resolved.set(name, refusals)
+      tell(name, parsed.get(name)?.uid ?? '')
+    },
+  }
+}
+
+function sameRefusals(a: readonly Refusal[], b: readonly Refusal[]): boolean {
+  const isSame = (one: Refusal, other: Refusal): boolean =>
+    one.field === other.field && one.value === other.value && one.reason === other.reason
+  return a.length === b.length && a.every((one, at) => isSame(one, b[at]!))
 }
 
 type Sized = ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
@@ -163,7 +229,11 @@ function trackingSink<Value>(tracking: Tracking<Value>): ReflectorSink {
   }
 }
 
-function nodeSink(nodeName: string, seen: (node: Node | undefined) => void): ReflectorSink {
+function nodeSink(
+  nodeName: string,
+  synced: () => void,
+  seen: (node: Node | undefined) => void,
+): ReflectorSink {
   return {
     upsert(raw) {
       const parsed = parseNode(raw)
@@ -172,6 +242,6 @@ function nodeSink(nodeName: string, seen: (node: Node | undefined) => void): Ref
     remove(key) {
       if (key.name === nodeName) seen(undefined)
     },
-    synced: () => undefined,
+    synced,
   }
 }

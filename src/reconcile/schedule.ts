@@ -13,6 +13,8 @@ export interface ScheduleOptions {
   readonly failed: (error: unknown) => void
   /** Changes within this time share a pass. */
   readonly gatherMilliseconds: number
+  /** Between the starts of two passes; 0 unless told. */
+  readonly leastMilliseconds?: number
   readonly retryMilliseconds: number
   readonly now: () => number
 }
@@ -25,6 +27,7 @@ export function createSchedule(options: ScheduleOptions): Schedule {
   let timer: NodeJS.Timeout | undefined
   let due = Infinity
   let busyUntil = 0
+  const { leastMilliseconds = 0 } = options
   const arm = (at: number): void => {
     if (at >= due) return
     clearTimeout(timer)
@@ -41,7 +44,7 @@ export function createSchedule(options: ScheduleOptions): Schedule {
       arm(started + options.retryMilliseconds)
     }
     const ended = options.now()
-    busyUntil = ended + (ended - started)
+    busyUntil = Math.max(ended + (ended - started), started + leastMilliseconds)
   }
   return {
     nudge: () => arm(Math.max(options.now() + options.gatherMilliseconds, busyUntil)),

@@ -2,23 +2,17 @@ import { apply, MapWriteError } from '../../src/datapath/apply.ts'
 import { decodeDump, restore } from '../../src/datapath/restore.ts'
 import { parseEndpointSlice } from '../../src/kube/parse-endpointslice.ts'
 import { parseService } from '../../src/kube/parse-service.ts'
-import {
-  createEndpointTracker,
-  slicesOf,
-  takeChangedEndpoints,
-} from '../../src/model/endpoint-tracker.ts'
-import { resolveService } from '../../src/model/resolve.ts'
-import { createServiceTracker, takeChangedServices } from '../../src/model/service-tracker.ts'
+import { parseNode } from '../../src/kube/parse-node.ts'
+import { createClusterView, unknownNode } from '../../src/model/cluster-view.ts'
+import type { ExposureRules } from '../../src/model/exposure.ts'
 import { track } from '../../src/model/tracker.ts'
-import type { NodeView, Parsed } from '../../src/model/types.ts'
+import type { Refusal } from '../../src/model/types.ts'
 import { dumpImages, type DumpOptions } from '../../src/plan/dump.ts'
 import type { Limits, MapOp } from '../../src/plan/image.ts'
 import { commitPass, failPass, planPass } from '../../src/plan/plan.ts'
 import { restoreState } from '../../src/plan/restore.ts'
 import type { PlanState } from '../../src/plan/state.ts'
 import { createFakeMaps, smallLimits, type FakeMaps } from './fake-maps.ts'
-
-const node: NodeView = { name: 'here', zone: '', addresses: [], podCIDRs: [] }
 
 /** Raw Kubernetes objects by "Service namespace/name" or "EndpointSlice namespace/name". */
 export type Objects = Map<string, unknown>
@@ -29,8 +23,11 @@ export interface FakeCluster {
   readonly objects: Objects
   now: number
   state: PlanState
+  /** What resolving refused, by Service. */
+  readonly refusals: Map<string, readonly Refusal[]>
   upsert(kind: string, raw: unknown): void
   remove(kind: string, name: string): void
+  setInterfaceAddresses(addresses: readonly string[]): void
   /** One pass over what changed; `watch` sees the maps after each op. */
   pass(watch?: (op: MapOp) => void): readonly MapOp[]
   /** Forgets everything but the objects and the maps, and does the first pass. */
@@ -39,29 +36,38 @@ export interface FakeCluster {
   dump(options?: DumpOptions): string
 }
 
-export function createFakeCluster(limits: Limits = smallLimits): FakeCluster {
+export function createFakeCluster(
+  limits: Limits = smallLimits,
+  rules?: ExposureRules,
+): FakeCluster {
   const maps = createFakeMaps(limits)
   const objects: Objects = new Map()
-  let services = createServiceTracker()
-  let endpoints = createEndpointTracker()
+  const refusals = new Map<string, readonly Refusal[]>()
+  let view = createClusterView('here', rules)
+  let interfaceAddresses: readonly string[] = []
   let isFirst = true
   const feed = (kind: string, raw: unknown): void => {
-    const parsed: Parsed<unknown> = kind === 'Service' ? parseService(raw) : parseEndpointSlice(raw)
-    if (parsed.kind === 'parsed' && kind === 'Service') {
-      const { value } = parsed as Extract<ReturnType<typeof parseService>, { kind: 'parsed' }>
-      track(services, value.name, value)
-    } else if (parsed.kind === 'parsed') {
-      const { value } = parsed as Extract<ReturnType<typeof parseEndpointSlice>, { kind: 'parsed' }>
-      track(endpoints.slices, value.key, value)
-    } else forget(kind, parsed.name)
+    if (kind === 'Service') {
+      const parsed = parseService(raw)
+      track(view.services, parsed.name, parsed.kind === 'parsed' ? parsed.value : undefined)
+    } else if (kind === 'EndpointSlice') {
+      const parsed = parseEndpointSlice(raw)
+      const value = parsed.kind === 'parsed' ? parsed.value : undefined
+      track(view.endpoints.slices, parsed.name, value)
+    } else {
+      const parsed = parseNode(raw)
+      if (parsed.kind === 'parsed' && parsed.name === 'here') view.setNode(parsed.value)
+    }
   }
   const forget = (kind: string, name: string): void => {
-    if (kind === 'Service') track(services, name, undefined)
-    else track(endpoints.slices, name, undefined)
+    if (kind === 'Service') track(view.services, name, undefined)
+    else if (kind === 'EndpointSlice') track(view.endpoints.slices, name, undefined)
+    else view.setNode(unknownNode('here'))
   }
   const cluster: FakeCluster = {
     maps,
     objects,
+    refusals,
     now: 0,
     state: restore(maps.dump()),
     upsert(kind, raw) {
@@ -69,20 +75,24 @@ export function createFakeCluster(limits: Limits = smallLimits): FakeCluster {
       objects.set(`${kind} ${namespace}/${name!}`, raw)
       feed(kind, raw)
     },
+    setInterfaceAddresses(addresses) {
+      interfaceAddresses = addresses
+      view.setInterfaceAddresses(addresses)
+    },
     remove(kind, name) {
       objects.delete(`${kind} ${name}`)
       forget(kind, name)
     },
     pass(watch) {
-      const changed = takeChangedServices(services)
-      for (const name of takeChangedEndpoints(endpoints)) changed.add(name)
       const { ops } = planPass(cluster.state, {
-        changed,
+        changed: view.takeChanged(),
         prune: isFirst,
         now: cluster.now,
         resolve: (name) => {
-          const service = services.applied.get(name)
-          return service && resolveService(service, slicesOf(endpoints, name), node)
+          const resolved = view.resolve(name)
+          if (resolved === undefined || resolved.refusals.length === 0) refusals.delete(name)
+          else refusals.set(name, resolved.refusals)
+          return resolved
         },
       })
       isFirst = false
@@ -91,8 +101,8 @@ export function createFakeCluster(limits: Limits = smallLimits): FakeCluster {
       return ops
     },
     restart() {
-      services = createServiceTracker()
-      endpoints = createEndpointTracker()
+      view = createClusterView('here', rules)
+      view.setInterfaceAddresses(interfaceAddresses)
       isFirst = true
       for (const [key, raw] of objects) feed(key.split(' ')[0]!, raw)
       cluster.state = restore(maps.dump())

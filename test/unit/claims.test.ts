@@ -8,7 +8,7 @@ const [a, b, c] = ['ns/a', 'ns/b', 'ns/c'] as ServiceName[]
 function wants(name: ServiceName, createdAt: number, ...ports: number[]): ResolvedService {
   const keys = ports.map((port) => frontendKey('10.0.0.1', port, 'TCP'))
   const frontends = [{ keys }] as unknown as ResolvedService['frontends']
-  return { name, uid: 'u', createdAt, frontends }
+  return { name, uid: 'u', createdAt, frontends, refusals: [] }
 }
 
 const key = (port: number): string => `10.0.0.1:${port}/TCP`

@@ -52,12 +52,14 @@ test('clusterState: an object that was never refused says nothing of refusals', 
   assert.deepEqual(refused, [])
 })
 
-test('clusterState: it is synced only when Services and EndpointSlices both are', () => {
+test('clusterState: it is synced only when Services, EndpointSlices and the Node are', () => {
   const { state } = observed()
   assert.equal(state.isSynced(), false)
   state.services.synced()
   assert.equal(state.isSynced(), false)
   state.endpointSlices.synced()
+  assert.equal(state.isSynced(), false)
+  state.node.synced()
   assert.equal(state.isSynced(), true)
 })
 

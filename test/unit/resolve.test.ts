@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseEndpointSlice } from '../../src/kube/parse-endpointslice.ts'
 import { parseService } from '../../src/kube/parse-service.ts'
+import { createAddressOwners } from '../../src/model/address-owners.ts'
+import { defaultRules, surroundingsOf } from '../../src/model/exposure.ts'
 import { resolveService } from '../../src/model/resolve.ts'
 import type { EndpointSlice, Frontend, Service } from '../../src/model/types.ts'
 
 const node = { name: 'here', zone: '', addresses: [], podCIDRs: [] }
+const around = surroundingsOf(node, [], defaultRules, createAddressOwners())
 
 const conditions: Readonly<Record<string, object>> = {
   ready: { ready: true },
@@ -38,7 +41,7 @@ function frontends(spec: object, ...slices: EndpointSlice[]): readonly Frontend[
   const ports = [{ name: 'http', port: 80 }]
   const raw = { metadata: { name: 'web' }, spec: { clusterIP: '10.96.0.1', ports, ...spec } }
   const { value } = parseService(raw) as { value: Service }
-  return resolveService(value, slices, node).frontends
+  return resolveService(value, slices, around).frontends
 }
 
 /** Last octets: usable local ones, usable others, and spares. */

@@ -1,0 +1,39 @@
+import { familyOf, writeAddress } from './address.ts'
+
+/** Tells whether an address is in a list of ranges. */
+export type RangeTest = (address: string) => boolean
+
+/** The test of canonical ranges; no ranges contain nothing. */
+export function rangeTest(ranges: readonly string[]): RangeTest {
+  const known = ranges.map(readRange)
+  const bytes = new Uint8Array(16)
+  return (address) => {
+    if (known.length === 0) return false
+    writeAddress(address, bytes, 0)
+    return known.some((range) => contains(range, bytes))
+  }
+}
+
+/** Whether ranges let every address of a family in. */
+export function coversFamily(ranges: readonly string[], family: 4 | 6): boolean {
+  return ranges.includes(family === 4 ? '0.0.0.0/0' : '::/0')
+}
+
+interface Range {
+  readonly start: Uint8Array
+  readonly bits: number
+}
+
+function readRange(text: string): Range {
+  const [address = '', bits = ''] = text.split('/')
+  const start = new Uint8Array(16)
+  writeAddress(address, start, 0)
+  return { start, bits: Number(bits) + (familyOf(address) === 4 ? 96 : 0) }
+}
+
+function contains({ start, bits }: Range, bytes: Uint8Array): boolean {
+  const whole = bits >>> 3
+  for (let at = 0; at < whole; at++) if (start[at] !== bytes[at]) return false
+  const rest = bits & 7
+  return rest === 0 || ((start[whole]! ^ bytes[whole]!) & (0xff00 >>> rest) & 0xff) === 0
+}
