@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { packageVersion } from './cli/program.ts'
 import type { Config } from './config.ts'
 import { openControl, type Control } from './control.ts'
@@ -9,8 +10,16 @@ import { loadDatapath, type Datapath } from './datapath/programs.ts'
 import { lockRoot, openRoot, type Root } from './datapath/root.ts'
 import { createAttacher, type AttachReport } from './devices/attach.ts'
 import { followPodDevices, type Following } from './devices/follow.ts'
+import {
+  createEventRecorder,
+  silentRecorder,
+  type EventRecorder,
+  type Tale,
+} from './kube/events.ts'
+import { ShuntError } from './errors.ts'
 import { createLog, type Log } from './log.ts'
 import { openReports, type Reports } from './reports.ts'
+import { watchConfigFile } from './proxy-config/watch-file.ts'
 import { openSources } from './sources.ts'
 
 /** How often our programs on devices are checked, and expired flows removed. */
@@ -26,36 +35,68 @@ export async function runAgent(config: Config): Promise<void> {
   requirePrivileges()
   const root = openRoot(config.bpffs)
   lockRoot(root)
+  adjustOomScore(config.proxy.oomScoreAdj, log)
   const datapath = load(config, root, log)
-  const reports = openReports({ config, datapath, log })
   const ending = new AbortController()
   const failure = Promise.withResolvers<never>()
+  const failed = failure.reject
+  const { signal } = ending
+  const events = openEvents(config, log, signal)
+  const reports = openReports({ config, datapath, log, events, failed })
   const control = openControl({ config, datapath, reports, log })
-  const sources = openSources(config, {
-    cluster: control.cluster,
-    log,
-    signal: ending.signal,
-    reports,
-  })
-  sources.ended.catch(failure.reject)
+  const { cluster } = control
+  const connected = events.connect.bind(events)
+  const sources = openSources(config, { cluster, log, signal, reports, connected })
+  sources.ended.catch(failed)
+  watchConfig(config, signal, failed)
   let following: Following | undefined
   const collecting = startCollector(datapath, reports, log)
   try {
     await Promise.race([sources.usable, failure.promise])
-    following = follow({ config, root, datapath, control, reports, log }, failure.reject)
+    following = follow({ config, root, datapath, control, reports, log }, failed)
     await Promise.race([following.ready, failure.promise])
+    events.record(startingTale(config.nodeName))
     log.info(
       { node: config.nodeName, version: packageVersion(), pid: process.pid },
       'agent started',
     )
-    const signal = await Promise.race([nextSignal(), failure.promise])
-    log.info({ signal }, 'agent ended, the datapath stays')
+    const cause = await Promise.race([nextSignal(), failure.promise])
+    log.info({ signal: cause }, 'agent ended, the datapath stays')
   } finally {
     ending.abort()
     clearInterval(collecting)
     following?.close()
     control.close()
     await reports.close()
+  }
+}
+
+function openEvents(config: Config, log: Log, signal: AbortSignal): EventRecorder {
+  if (config.source.kind !== 'api') return silentRecorder
+  return createEventRecorder({ log, signal, rate: config.proxy.eventRate })
+}
+
+function startingTale(node: string): Tale {
+  const regarding = { kind: 'Node', namespace: '', name: node, uid: node } as const
+  return { regarding, type: 'Normal', reason: 'Starting', action: 'StartKubeProxy', note: '' }
+}
+
+/* As kube-proxy: the pod is to start again with the new file. */
+function watchConfig(config: Config, signal: AbortSignal, failed: (error: Error) => void): void {
+  const path = config.proxy.file
+  if (path === undefined) return
+  const what = "content of the proxy server's configuration file was updated"
+  const changed = (): void => failed(new ShuntError('KSH_RUNTIME', `${path}: ${what}`))
+  watchConfigFile({ path, changed, signal })
+}
+
+/* Best effort, as a lower score takes a capability the agent can do without. */
+function adjustOomScore(score: number | undefined, log: Log): void {
+  if (score === undefined) return
+  try {
+    writeFileSync('/proc/self/oom_score_adj', String(score))
+  } catch (err) {
+    log.debug({ value: score, err }, 'oom score not set')
   }
 }
 

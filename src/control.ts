@@ -55,7 +55,7 @@ export function openControl(options: ControlOptions): Control {
   })
   const maps = openMaps(datapath)
   const state = restore(maps.dump())
-  reports.planned(state)
+  reports.planned(state, cluster.uidOf)
   const reconciler = {
     cluster,
     state,
@@ -122,12 +122,17 @@ function interfaceAddresses(): string[] {
     .flatMap(({ address }) => canonicalAddress(address) ?? [])
 }
 
-function schedulePasses(reconciler: Reconciler, { reports, log }: ControlOptions): Schedule {
+function schedulePasses(
+  reconciler: Reconciler,
+  { config, reports, log }: ControlOptions,
+): Schedule {
+  const { cluster } = reconciler
   const schedule = createSchedule({
     run: () => {
       const report = reconcile(reconciler)
       if (report === undefined) return
       reports.passed(report)
+      reports.checks(report.changed.map((name) => [name, cluster.healthCheck(name)] as const))
       if (report.wakeIn !== undefined) schedule.wakeIn(report.wakeIn + gatherMilliseconds)
       const { services, ops } = report
       if (ops.length > 0) log.debug({ services, ops: ops.length }, 'maps written')
@@ -137,6 +142,7 @@ function schedulePasses(reconciler: Reconciler, { reports, log }: ControlOptions
       reports.passFailed()
     },
     gatherMilliseconds,
+    leastMilliseconds: config.proxy.leastSyncMilliseconds,
     retryMilliseconds,
     now: reconciler.now,
   })

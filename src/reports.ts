@@ -1,33 +1,40 @@
 import { packageVersion } from './cli/program.ts'
 import { configzOf, type Config } from './config.ts'
-import { counterNames } from './datapath/abi.ts'
 import type { CollectReport } from './datapath/collect.ts'
-import { mapInfo } from './datapath/native-info.ts'
-import { perCpuOf, type PerCpuMap } from './datapath/percpu.ts'
+import { readersOf, type ReaderSource } from './datapath-readers.ts'
 import type { Datapath } from './datapath/programs.ts'
+import type { ShuntError } from './errors.ts'
+import type { Listener } from './health/listen.ts'
 import { ProxyHealth } from './health/proxy-health.ts'
 import { serveHealth } from './health/server.ts'
+import type { HealthCheck } from './health/service-health.ts'
+import type { EventRecorder } from './kube/events.ts'
 import type { ReflectorHealth } from './kube/sink.ts'
 import type { Log } from './log.ts'
-import type { DatapathReaders, FrontendCount, MapUse } from './metrics/datapath.ts'
 import { Metrics } from './metrics/metrics.ts'
+import type { RequestObservation } from './metrics/kubernetes.ts'
 import { serveMetrics } from './metrics/server.ts'
-import type { Family, Node } from './model/types.ts'
-import { freeSlots } from './plan/extent-pool.ts'
-import type { NumberPool } from './plan/number-pool.ts'
+import type { Family, Node, ServiceName } from './model/types.ts'
 import type { PlanState } from './plan/state.ts'
+import { createObjectReports } from './object-reports.ts'
+import { createPassReports } from './pass-reports.ts'
+import { flagValues } from './proxy-config/flagz.ts'
 import type { RefusedObject } from './reconcile/cluster-state.ts'
 import type { PassReport } from './reconcile/reconcile.ts'
+import { openServiceChecks } from './service-checks.ts'
 
 /** What the parts of the agent tell the outside, through metrics and health. */
 export interface Reports {
   /** From now on there is a plan to show. */
-  planned(state: PlanState): void
+  planned(state: PlanState, uidOf: (service: ServiceName) => string): void
   queued(pending: { readonly services: number; readonly endpointSlices: number }): void
   passed(report: PassReport): void
   passFailed(): void
   refused(refused: RefusedObject): void
   node(node: Node | undefined): void
+  /** What health-check node ports are to tell now. */
+  checks(changes: Iterable<readonly [ServiceName, HealthCheck | undefined]>): void
+  requested(request: RequestObservation): void
   devices(count: number): void
   collected(report: CollectReport): void
   reflector(health: ReflectorHealth): void
@@ -38,29 +45,43 @@ export interface ReportsOptions {
   readonly config: Config
   readonly datapath: Datapath
   readonly log: Log
+  readonly events: EventRecorder
+  /** A server cannot bind, and that is to end the agent. */
+  readonly failed: (error: Error) => void
 }
 
 const families: readonly Family[] = [4, 6]
 
-/** The taint by which the cluster autoscaler announces that a node goes. */
-const leavingTaint = 'ToBeDeletedByClusterAutoscaler'
-
 /** Opens the health and metrics servers. */
-export function openReports({ config, datapath, log }: ReportsOptions): Reports {
-  const health = new ProxyHealth(families)
+export function openReports(options: ReportsOptions): Reports {
+  const { config, log, events } = options
+  const health = new ProxyHealth(families, config.proxy.lateMilliseconds)
   const source: ReaderSource = { state: undefined, collected: undefined }
-  const metrics = new Metrics(readersOf(datapath, source), packageVersion())
-  const answered = metrics.healthAnswered.bind(metrics)
-  const listeners = [
-    ...(config.healthz ? [serveHealth({ address: config.healthz, health, log, answered })] : []),
-    ...(config.metrics
-      ? [serveMetrics({ address: config.metrics, metrics, configz: () => configzOf(config), log })]
-      : []),
-  ]
+  const metrics = createMetrics(options, source)
+  let uidOf: (service: ServiceName) => string = () => ''
+  const objects = createObjectReports({
+    metrics,
+    health,
+    events,
+    log,
+    uidOf: (name) => uidOf(name),
+  })
+  const checks = openServiceChecks({ config, health, events, log })
+  const listeners = openServers(options, metrics, health)
   return {
-    planned: (state) => (source.state = state),
-    ...passReports(metrics, health),
-    ...objectReports(metrics, health),
+    planned(state, known) {
+      source.state = state
+      uidOf = known
+    },
+    ...createPassReports({ metrics, health, objects, state: () => source.state }),
+    refused: (object) => objects.refused(object),
+    node(node) {
+      objects.node(node)
+      checks.addresses(node?.addresses ?? [])
+    },
+    checks: (changes) => checks.note(changes),
+    requested: (request) => metrics.requested(request),
+    reflector: (state) => metrics.observeWatch(state),
     devices: (count) => metrics.attachedDevices('pod', count),
     collected: (report) => {
       source.collected = report
@@ -68,111 +89,48 @@ export function openReports({ config, datapath, log }: ReportsOptions): Reports 
       metrics.observeCollector({ seconds: milliseconds / 1000, flows, halfOpen })
     },
     close: async () => {
-      await Promise.all(listeners.map((listener) => listener.close()))
+      await Promise.all([...listeners, checks].map((listener) => listener.close()))
     },
   }
 }
 
-function passReports(
+function createMetrics({ config, datapath }: ReportsOptions, source: ReaderSource): Metrics {
+  return new Metrics(readersOf(datapath, source), packageVersion(), {
+    reportedVersion: config.proxy.reportedVersion,
+    featureGates: config.proxyValues.featureGates,
+  })
+}
+
+function openServers(
+  { config, log, events, failed }: ReportsOptions,
   metrics: Metrics,
   health: ProxyHealth,
-): Pick<Reports, 'queued' | 'passed' | 'passFailed'> {
-  const counted = { services: 0, endpointSlices: 0 }
-  return {
-    queued(pending) {
-      for (const family of families) {
-        health.queued(family, Date.now())
-        metrics.syncQueued(family, Date.now())
-      }
-      metrics.serviceChanges(Math.max(0, pending.services - counted.services), pending.services)
-      const slices = pending.endpointSlices
-      metrics.endpointChanges(Math.max(0, slices - counted.endpointSlices), slices)
-      Object.assign(counted, pending)
-    },
-    passed({ planTime, applyTime, ops }) {
-      const finishedAt = Date.now()
-      const seconds = (planTime + applyTime) / 1000
-      for (const family of families) {
-        health.updated(family, finishedAt, finishedAt - planTime - applyTime)
-      }
-      const stages = { plan: planTime / 1000, apply: applyTime / 1000 }
-      metrics.observeSync({ families, seconds, finishedAt, stages, ops: ops.length })
-      Object.assign(counted, { services: 0, endpointSlices: 0 })
-      metrics.serviceChanges(0, 0)
-      metrics.endpointChanges(0, 0)
-    },
-    passFailed: () => metrics.syncFailed(),
+): Listener[] {
+  const bindFailed =
+    (reason: string) =>
+    (error: ShuntError): 'retry' | 'end' => {
+      if (!config.proxy.bindAddressHardFail) return 'retry'
+      const { nodeName: name } = config
+      events.record({
+        regarding: { kind: 'Node', namespace: '', name, uid: name },
+        ...{ type: 'Warning', reason, action: 'StartKubeProxy', note: error.message },
+      })
+      failed(error)
+      return 'end'
+    }
+  const healthOptions = config.healthz && {
+    ...{ address: config.healthz, health, log },
+    answered: metrics.healthAnswered.bind(metrics),
+    bindFailed: bindFailed('FailedToStartProxierHealthcheck'),
   }
-}
-
-function objectReports(
-  metrics: Metrics,
-  health: ProxyHealth,
-): Pick<Reports, 'refused' | 'node' | 'reflector'> {
-  const refusedNow = new Map<string, RefusedObject>()
-  return {
-    refused(object) {
-      const key = `${object.kind} ${object.name}`
-      if (object.refusals.length === 0) refusedNow.delete(key)
-      else refusedNow.set(key, object)
-      metrics.refusedObjects(
-        [...refusedNow.values()].flatMap(({ kind, refusals }) =>
-          refusals.map(({ reason }) => ({ kind, reason, count: 1 })),
-        ),
-      )
-    },
-    node(node) {
-      health.setNodeEligible(!(node?.deleting === true || node?.taints.includes(leavingTaint)))
-    },
-    reflector: (state) => metrics.observeWatch(state),
+  const metricsOptions = config.metrics && {
+    ...{ address: config.metrics, metrics, log, version: packageVersion() },
+    configz: () => configzOf(config),
+    flagz: () => flagValues(config.proxyValues),
+    bindFailed: bindFailed('FailedToStartMetricServer'),
   }
-}
-
-interface ReaderSource {
-  state: PlanState | undefined
-  collected: CollectReport | undefined
-}
-
-function readersOf(datapath: Datapath, source: ReaderSource): DatapathReaders {
-  const counters = perCpuOf(datapath.mapFd('counters'))
-  const stats = perCpuOf(datapath.mapFd('frontend_stats'))
-  const sizes = Object.fromEntries(
-    ['frontends', 'frontend_words', 'backends', 'backend_states', 'flows', 'half_open'].map(
-      (map) => [map, mapInfo(datapath.mapFd(map)).maxEntries],
-    ),
-  )
-  return {
-    readCounters: () => counters.sumRange(0, counterNames.length),
-    readMaps: () => mapUses(sizes, source),
-    readFrontends: () => frontendCounts(source.state, stats),
-  }
-}
-
-function mapUses(sizes: Readonly<Record<string, number>>, source: ReaderSource): MapUse[] {
-  const { state, collected } = source
-  const used: Readonly<Record<string, number | undefined>> = {
-    frontends: state?.keys.size,
-    frontend_words: state && takenNumbers(state.indexes),
-    backends: state && sizes['backends']! - freeSlots(state.extents),
-    backend_states: state && takenNumbers(state.ids),
-    flows: collected && collected.flows * 2,
-    half_open: collected && collected.halfOpen * 2,
-  }
-  return Object.entries(sizes).map(([map, max]) => ({ map, entries: used[map], max }))
-}
-
-function takenNumbers(pool: NumberPool): number {
-  return pool.next - 1 - pool.free.length
-}
-
-function frontendCounts(state: PlanState | undefined, stats: PerCpuMap): FrontendCount[] {
-  if (state === undefined) return []
-  const sums = stats.sumRange(0, state.indexes.next)
-  const { fields } = stats
-  return [...state.services.values()].flatMap(({ frontends }) =>
-    frontends.map(({ index, text, kind, protocol }) => {
-      const at = index * fields
-      return { text, kind, protocol, flows: sums[at] ?? 0, rejects: sums[at + 1] ?? 0 }
-    }),
-  )
+  return [
+    ...(healthOptions === undefined ? [] : [serveHealth(healthOptions)]),
+    ...(metricsOptions === undefined ? [] : [serveMetrics(metricsOptions)]),
+  ]
 }

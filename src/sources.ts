@@ -4,9 +4,10 @@ import { followClusterFile } from './kube/cluster-file.ts'
 import { loadClusterAccess } from './kube/kubeconfig.ts'
 import { reflect } from './kube/reflect.ts'
 import { endpointSlices, nodeResource, services } from './kube/resources.ts'
-import { createTransport } from './kube/transport.ts'
+import { createTransport, type Transport } from './kube/transport.ts'
 import type { ReflectorHealth } from './kube/sink.ts'
 import type { Log } from './log.ts'
+import type { RequestObservation } from './metrics/kubernetes.ts'
 import type { ClusterState } from './reconcile/cluster-state.ts'
 import type { Reports } from './reports.ts'
 
@@ -15,6 +16,8 @@ export interface SourceOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly reports: Reports
+  /** Told about the way to an API server, when there is one. */
+  readonly connected: (transport: Transport) => void
 }
 
 /** Sources that feed the cluster state until the signal aborts. */
@@ -27,7 +30,7 @@ export interface Sources {
 
 /** Starts the sources that the configuration names. */
 export function openSources(config: Config, options: SourceOptions): Sources {
-  const { cluster, log, signal, reports } = options
+  const { cluster, log, signal, reports, connected } = options
   const targets = [
     { resource: services, sink: cluster.services },
     { resource: endpointSlices, sink: cluster.endpointSlices },
@@ -44,7 +47,8 @@ export function openSources(config: Config, options: SourceOptions): Sources {
       await followClusterFile({ path: source.path, targets, signal, log, onHealth })
       return
     }
-    const transport = openTransport(source)
+    const transport = openTransport(source, reports)
+    connected(transport)
     usable.resolve(undefined)
     const all = targets.map((target) => reflect({ ...target, transport, signal, log, onHealth }))
     await Promise.all(all)
@@ -53,12 +57,11 @@ export function openSources(config: Config, options: SourceOptions): Sources {
   return { usable: usable.promise, ended: follow() }
 }
 
-function openTransport(
-  source: Extract<Source, { kind: 'api' }>,
-): ReturnType<typeof createTransport> {
+function openTransport(source: Extract<Source, { kind: 'api' }>, reports: Reports): Transport {
   const access = loadClusterAccess({
     ...(source.kubeconfig === undefined ? {} : { kubeconfig: source.kubeconfig }),
     ...(source.master === undefined ? {} : { master: source.master }),
   })
-  return createTransport(access, { version: packageVersion() })
+  const observed = (request: RequestObservation): void => reports.requested(request)
+  return createTransport(access, { version: packageVersion(), observed })
 }

@@ -9,7 +9,7 @@ export interface Answer {
   readonly body: string
 }
 
-type Route = () => Answer | Promise<Answer>
+export type Route = () => Answer | Promise<Answer>
 
 /** Answers for paths; what is not here is a 404, what is neither GET nor HEAD a 405. */
 export type Routes = Pick<ReadonlyMap<string, Route>, 'get'>

@@ -1,5 +1,5 @@
 import type { Log } from '../log.ts'
-import { json, listen, type Answer, type Listener } from './listen.ts'
+import { json, listen, type Answer, type Listener, type ListenOptions } from './listen.ts'
 import type { HealthReport, ProxyHealth } from './proxy-health.ts'
 
 export interface HealthServerOptions {
@@ -10,6 +10,7 @@ export interface HealthServerOptions {
   readonly answered?: (path: 'healthz' | 'livez', status: number) => void
   readonly now?: () => number
   readonly retryMilliseconds?: number
+  readonly bindFailed?: ListenOptions['bindFailed']
 }
 
 /** Serves /healthz and /livez with kube-proxy's bodies, headers and codes. */
@@ -25,13 +26,14 @@ export function serveHealth(options: HealthServerOptions): Listener {
     ['/healthz', route('healthz')],
     ['/livez', route('livez')],
   ])
-  const retry = options.retryMilliseconds
+  const { retryMilliseconds: retry, bindFailed } = options
   return listen({
     name: 'healthz',
     address,
     routes,
     log,
     ...(retry === undefined ? {} : { retryMilliseconds: retry }),
+    ...(bindFailed === undefined ? {} : { bindFailed }),
   })
 }
 

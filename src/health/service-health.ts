@@ -5,6 +5,7 @@ import type { Answer } from './listen.ts'
 /** What the health-check node port of a Service tells load balancers. */
 export interface HealthCheck {
   readonly service: ServiceName
+  readonly uid: string
   readonly port: number
   /** Ready endpoints on this node. */
   readonly localEndpoints: number
@@ -22,6 +23,7 @@ export function healthCheckOf(
   if (type !== 'LoadBalancer' || externalPolicy !== 'Local' || port === 0) return undefined
   return {
     service: service.name,
+    uid: service.uid,
     port,
     localEndpoints: countLocalReady(service, slices, nodeName),
     createdAt: service.createdAt,

@@ -41,6 +41,13 @@ export interface TransportOptions {
   readonly headersTimeoutMs?: number
   readonly tokenCacheMs?: number
   readonly now?: () => number
+  /** Told about each answer, or that none came. */
+  readonly observed?: (request: {
+    readonly method: string
+    readonly host: string
+    readonly status: number | undefined
+    readonly seconds: number
+  }) => void
 }
 
 /** A transport for one API server over one pool of connections. */
@@ -101,18 +108,28 @@ class UndiciTransport implements Transport {
   async #send(wanted: KubeRequest) {
     const query = new URLSearchParams(wanted.query).toString()
     const prefix = this.#base.pathname === '/' ? '' : this.#base.pathname
+    const started = performance.now()
     try {
-      return await request(this.#base.origin + prefix + wanted.path + (query && `?${query}`), {
+      const url = this.#base.origin + prefix + wanted.path + (query && `?${query}`)
+      const response = await request(url, {
         dispatcher: this.#agent(),
         method: wanted.method ?? 'GET',
         headers: this.#headers(wanted),
         body: wanted.body === undefined ? null : JSON.stringify(wanted.body),
         signal: wanted.signal,
       })
+      this.#observe(wanted, response.statusCode, started)
+      return response
     } catch (cause) {
       if (wanted.signal.aborted) throw wanted.signal.reason
+      this.#observe(wanted, undefined, started)
       throw new ApiError(`${this.server}: ${failureText(cause)}`, { status: 0 }, { cause })
     }
+  }
+
+  #observe({ method = 'GET' }: KubeRequest, status: number | undefined, started: number): void {
+    const seconds = (performance.now() - started) / 1000
+    this.#options.observed?.({ method, host: this.#base.host, status, seconds })
   }
 
   #headers(wanted: KubeRequest): Record<string, string> {

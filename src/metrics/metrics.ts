@@ -2,11 +2,21 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Family } from '../model/types.ts'
 import { createControlMetrics, type ControlMetrics } from './control.ts'
 import { registerDatapathMetrics, type DatapathReaders } from './datapath.ts'
+import {
+  createClientMetrics,
+  registerFacts,
+  type ClientMetrics,
+  type ComponentFacts,
+  type RequestObservation,
+} from './kubernetes.ts'
+import { registerProcessMetrics } from './process.ts'
 import { createSyncMetrics, familyLabel, type SyncMetrics } from './sync.ts'
 
 /** One pass that reached the maps. */
 export interface SyncObservation {
   readonly families: readonly Family[]
+  /** Everything was looked at, not only what changed. */
+  readonly isFull: boolean
   readonly seconds: number
   /** Milliseconds since the epoch. */
   readonly finishedAt: number
@@ -43,12 +53,16 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #sync: SyncMetrics
   readonly #control: ControlMetrics
+  readonly #client: ClientMetrics
   readonly #restarts = new Map<string, number>()
 
-  constructor(readers: DatapathReaders, version: string) {
+  constructor(readers: DatapathReaders, version: string, facts: ComponentFacts = {}) {
     this.#sync = createSyncMetrics(this.#registry)
     this.#control = createControlMetrics(this.#registry)
     registerDatapathMetrics(this.#registry, readers)
+    this.#client = createClientMetrics(this.#registry)
+    registerFacts(this.#registry, facts)
+    registerProcessMetrics(this.#registry)
     collectDefaultMetrics({ register: this.#registry })
     this.#control.buildInfo.set({ version, node_version: process.version }, 1)
   }
@@ -60,7 +74,10 @@ export class Metrics {
 
   observeSync(pass: SyncObservation): void {
     for (const family of pass.families) {
-      this.#sync.duration.observe(familyLabel(family), pass.seconds)
+      const { duration, fullDuration, partialDuration } = this.#sync
+      duration.observe(familyLabel(family), pass.seconds)
+      const kind = pass.isFull ? fullDuration : partialDuration
+      kind.observe(familyLabel(family), pass.seconds)
       this.#sync.lastTime.set(familyLabel(family), pass.finishedAt / 1000)
     }
     for (const [stage, seconds] of Object.entries(pass.stages)) {
@@ -101,6 +118,13 @@ export class Metrics {
 
   healthAnswered(path: 'healthz' | 'livez', status: number): void {
     this.#sync[path].inc({ code: String(status) })
+  }
+
+  /** A request to the API server was answered, or failed. */
+  requested({ method, host, status, seconds }: RequestObservation): void {
+    const code = status === undefined ? '<error>' : String(status)
+    this.#client.requests.inc({ code, host, method })
+    this.#client.durations.observe({ host, verb: method }, seconds)
   }
 
   observeCollector({ seconds, flows, halfOpen }: CollectorObservation): void {

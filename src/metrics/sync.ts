@@ -5,6 +5,8 @@ import type { Family } from '../model/types.ts'
 
 export interface SyncMetrics {
   readonly duration: Histogram<'ip_family'>
+  readonly fullDuration: Histogram<'ip_family'>
+  readonly partialDuration: Histogram<'ip_family'>
   readonly lastTime: Gauge<'ip_family'>
   readonly lastQueued: Gauge<'ip_family'>
   readonly servicesPending: Gauge
@@ -39,6 +41,7 @@ function steps(first: number, last: number, step: number): number[] {
 export function createSyncMetrics(registry: Registry): SyncMetrics {
   const named = naming(registry)
   return {
+    ...durationMetrics(registry),
     ...passMetrics(registry),
     ...changeMetrics(registry),
     programming: new Histogram({
@@ -56,16 +59,31 @@ export function createSyncMetrics(registry: Registry): SyncMetrics {
   }
 }
 
-type PassMetrics = Pick<SyncMetrics, 'duration' | 'lastTime' | 'lastQueued' | 'noLocalEndpoints'>
+type DurationMetrics = Pick<SyncMetrics, 'duration' | 'fullDuration' | 'partialDuration'>
+
+function durationMetrics(registry: Registry): DurationMetrics {
+  const histogram = (kind: string, extra: string) =>
+    new Histogram({
+      ...naming(registry)(
+        `sync_${kind}proxy_rules_duration_seconds`,
+        `SyncProxyRules latency in seconds${extra}`,
+        ['ip_family'],
+      ),
+      buckets: passBuckets,
+    })
+  return {
+    duration: histogram('', ''),
+    fullDuration: histogram('full_', ' for full resyncs'),
+    partialDuration: histogram('partial_', ' for partial resyncs'),
+  }
+}
+
+type PassMetrics = Pick<SyncMetrics, 'lastTime' | 'lastQueued' | 'noLocalEndpoints'>
 
 function passMetrics(registry: Registry): PassMetrics {
   const named = (name: string, help: string) =>
     naming(registry)(`sync_proxy_rules_${name}`, help, ['ip_family'])
   return {
-    duration: new Histogram({
-      ...named('duration_seconds', 'SyncProxyRules latency in seconds'),
-      buckets: passBuckets,
-    }),
     lastTime: new Gauge(
       named('last_timestamp_seconds', 'The last time proxy rules were successfully synced'),
     ),

@@ -20,7 +20,11 @@ const others: readonly (readonly [name: string, type: FieldType, fate: Fate])[] 
   ['write-config-to', 'text', honoured('writes the configuration there and exits')],
   ['cleanup', 'boolean', honoured('removes everything of ours and exits, as kube-shunt cleanup')],
   ['init-only', 'boolean', honoured('makes the pins, loads the programs and exits')],
-  ['version', 'text', honoured('prints the version of kube-shunt; vX.Y.Z has no effect')],
+  [
+    'version',
+    'text',
+    honoured('prints the version of kube-shunt; with vX.Y.Z, kubernetes_build_info tells that one'),
+  ],
   ['master', 'text', honoured('address of the API server; wins over the kubeconfig')],
   ['boot-id-file', 'text', unused],
   ['machine-id-file', 'text', unused],

@@ -26,16 +26,22 @@ export interface ProxyConfig {
   readonly given: GivenValues
   /** The configuration file; undefined: flags alone. */
   readonly file: string | undefined
+  /** vX.Y.Z of --version. */
+  readonly reportedVersion: string | undefined
   readonly notes: readonly Note[]
 }
 
 /** Reads kube-proxy's configuration with its precedence: a file wins over all but a few flags. */
 export function loadProxyConfig(read: FlagReader): ProxyConfig {
   const file = read('config', false)
-  return file === undefined || file === '' ? fromFlags(read) : fromFile(file, read)
+  const reportedVersion = read('reported-version', false)
+  const config = file === undefined || file === '' ? fromFlags(read) : fromFile(file, read)
+  return { ...config, reportedVersion }
 }
 
-function fromFlags(read: FlagReader): ProxyConfig {
+type Loaded = Omit<ProxyConfig, 'reportedVersion'>
+
+function fromFlags(read: FlagReader): Loaded {
   const given = givenBy(proxyFlags, read)
   const values = completeFlags(given, {
     healthz: portFlag('healthz-port', healthzPort, read),
@@ -53,7 +59,7 @@ function fromFlags(read: FlagReader): ProxyConfig {
   return { values, given, file: undefined, notes }
 }
 
-function fromFile(file: string, read: FlagReader): ProxyConfig {
+function fromFile(file: string, read: FlagReader): Loaded {
   const decoded = decodeProxyConfig(readConfigFile(file))
   if (decoded.kind === 'failed') throw new ShuntError('KSH_CONFIG', `${file}: ${decoded.reason}`)
   const overriding = proxyFlags.filter(({ countsWithFile }) => countsWithFile)
@@ -153,16 +159,13 @@ function shown(value: unknown): string | number | boolean {
 
 /* Flags that set no field and do nothing, and deprecated ones. */
 function flagNotes(read: FlagReader): Note[] {
-  const names = ['boot-id-file', 'machine-id-file', 'reported-version']
-  const unused = names.filter((name) => read(name, false) !== undefined)
-  const old = proxyFlags.filter((flag) => flag.isDeprecated && read(flag.name, false) !== undefined)
-  return [
-    ...unused.map((name) => ({
-      message: 'flag has no effect',
-      flag: name === 'reported-version' ? '--version' : `--${name}`,
-    })),
-    ...old.map(({ name }) => ({ message: 'flag is deprecated', flag: `--${name}` })),
-  ]
+  const isGiven = ({ name }: ProxyFlag): boolean => read(name, false) !== undefined
+  return proxyFlags.filter(isGiven).flatMap(({ name, path, fate, isDeprecated }) => {
+    const flag = `--${name}`
+    if (isDeprecated) return [{ message: 'flag is deprecated', flag }]
+    if (path !== undefined || fate.kind === 'honoured') return []
+    return [{ message: 'flag has no effect', flag, reason: fateText(fate) }]
+  })
 }
 
 function overruledNotes(read: FlagReader): Note[] {

@@ -29,6 +29,8 @@ export interface DetectLocal {
 export interface ProxySettings {
   /** The file; the agent ends when it changes. */
   readonly file: string | undefined
+  /** vX.Y.Z that the agent is to call itself. */
+  readonly reportedVersion: string | undefined
   readonly kubeconfig: string
   readonly hostnameOverride: string
   readonly healthzBindAddress: string
@@ -55,9 +57,10 @@ export interface ProxySettings {
 
 /** What the agent is to do, from kube-proxy's configuration. */
 export function proxySettings(config: ProxyConfig): ProxySettings {
-  const { values, file } = config
+  const { values, file, reportedVersion } = config
   return {
     file,
+    reportedVersion,
     kubeconfig: values['clientConnection.kubeconfig'],
     hostnameOverride: values.hostnameOverride,
     healthzBindAddress: values.healthzBindAddress,

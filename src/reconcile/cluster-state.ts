@@ -45,6 +45,8 @@ export interface ClusterState {
   setInterfaceAddresses(addresses: readonly string[]): void
   /** What the health-check node port of a Service is to tell; undefined: it has none. */
   readonly healthCheck: (service: ServiceName) => HealthCheck | undefined
+  /** The uid of a Service, '' when it is not known. */
+  readonly uidOf: (service: ServiceName) => string
   /** When the endpoints changed that were told since this was last asked, after the first list. */
   takeTriggers(): readonly ChangeTrigger[]
 }
@@ -79,6 +81,7 @@ export function createClusterState(
       refused.resolved(name, resolved?.refusals ?? [])
       return resolved
     },
+    uidOf: (name) => services.applied.get(name)?.uid ?? '',
     healthCheck: (name) => {
       const service = services.applied.get(name)
       return service && healthCheckOf(service, slicesOf(endpoints, name), nodeName)

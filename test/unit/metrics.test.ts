@@ -55,6 +55,7 @@ async function scrape(metrics: Metrics): Promise<Parsed> {
 function busyMetrics(): Metrics {
   const metrics = new Metrics(readers(), '1.2.3')
   metrics.observeSync({
+    isFull: true,
     families: [4, 6],
     seconds: 0.004,
     finishedAt: 1_700_000_000_500,
@@ -78,6 +79,8 @@ const kubeProxy = {
   kubeproxy_network_programming_duration_seconds: 'histogram',
   kubeproxy_proxy_healthz_total: 'counter',
   kubeproxy_proxy_livez_total: 'counter',
+  kubeproxy_sync_full_proxy_rules_duration_seconds: 'histogram',
+  kubeproxy_sync_partial_proxy_rules_duration_seconds: 'histogram',
   kubeproxy_sync_proxy_rules_duration_seconds: 'histogram',
   kubeproxy_sync_proxy_rules_endpoint_changes_pending: 'gauge',
   kubeproxy_sync_proxy_rules_endpoint_changes_total: 'counter',

@@ -190,8 +190,10 @@ test('loadProxyConfig: each setting without effect is noted once, defaults never
   )
   assert.ok(ignored.every(({ reason }) => reason?.startsWith('accepted and ignored: ')))
   assert.deepEqual(load({ 'boot-id-file': 'x', 'reported-version': 'v1.36.2' }).notes, [
-    { message: 'flag has no effect', flag: '--boot-id-file' },
-    { message: 'flag has no effect', flag: '--version' },
+    {
+      ...{ message: 'flag has no effect', flag: '--boot-id-file' },
+      reason: 'accepted and ignored: the file is not read',
+    },
   ])
 })
 

@@ -62,7 +62,7 @@ function slice(endpoints: readonly Given[], addressType = 'IPv4'): EndpointSlice
 
 function check(localEndpoints: number, extra: Partial<HealthCheck> = {}): HealthCheck {
   const web = 'default/web' as ServiceName
-  return { service: web, port: 31008, localEndpoints, createdAt: 0, ...extra }
+  return { service: web, uid: 'u1', port: 31008, localEndpoints, createdAt: 0, ...extra }
 }
 
 describe('healthCheckOf', () => {

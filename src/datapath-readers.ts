@@ -1,0 +1,60 @@
+import { counterNames } from './datapath/abi.ts'
+import type { CollectReport } from './datapath/collect.ts'
+import { mapInfo } from './datapath/native-info.ts'
+import { perCpuOf, type PerCpuMap } from './datapath/percpu.ts'
+import type { Datapath } from './datapath/programs.ts'
+import type { DatapathReaders, FrontendCount, MapUse } from './metrics/datapath.ts'
+import { freeSlots } from './plan/extent-pool.ts'
+import type { NumberPool } from './plan/number-pool.ts'
+import type { PlanState } from './plan/state.ts'
+
+/** What is known of the maps besides what they hold. */
+export interface ReaderSource {
+  state: PlanState | undefined
+  collected: CollectReport | undefined
+}
+
+/** What a scrape reads of the maps. */
+export function readersOf(datapath: Datapath, source: ReaderSource): DatapathReaders {
+  const counters = perCpuOf(datapath.mapFd('counters'))
+  const stats = perCpuOf(datapath.mapFd('frontend_stats'))
+  const sizes = Object.fromEntries(
+    ['frontends', 'frontend_words', 'backends', 'backend_states', 'flows', 'half_open'].map(
+      (map) => [map, mapInfo(datapath.mapFd(map)).maxEntries],
+    ),
+  )
+  return {
+    readCounters: () => counters.sumRange(0, counterNames.length),
+    readMaps: () => mapUses(sizes, source),
+    readFrontends: () => frontendCounts(source.state, stats),
+  }
+}
+
+function mapUses(sizes: Readonly<Record<string, number>>, source: ReaderSource): MapUse[] {
+  const { state, collected } = source
+  const used: Readonly<Record<string, number | undefined>> = {
+    frontends: state?.keys.size,
+    frontend_words: state && takenNumbers(state.indexes),
+    backends: state && sizes['backends']! - freeSlots(state.extents),
+    backend_states: state && takenNumbers(state.ids),
+    flows: collected && collected.flows * 2,
+    half_open: collected && collected.halfOpen * 2,
+  }
+  return Object.entries(sizes).map(([map, max]) => ({ map, entries: used[map], max }))
+}
+
+function takenNumbers(pool: NumberPool): number {
+  return pool.next - 1 - pool.free.length
+}
+
+function frontendCounts(state: PlanState | undefined, stats: PerCpuMap): FrontendCount[] {
+  if (state === undefined) return []
+  const sums = stats.sumRange(0, state.indexes.next)
+  const { fields } = stats
+  return [...state.services.values()].flatMap(({ frontends }) =>
+    frontends.map(({ index, text, kind, protocol }) => {
+      const at = index * fields
+      return { text, kind, protocol, flows: sums[at] ?? 0, rejects: sums[at + 1] ?? 0 }
+    }),
+  )
+}
