@@ -30,7 +30,7 @@ export function resolveService(
   const exposed = exposedAddresses(service, around, refuse)
   const ports = service.ports.map((port) => ({ ...port, nodePort: nodePortOf(port, refuse) }))
   const frontends: Frontend[] = []
-  for (const family of families) {
+  for (const family of familiesOf(service)) {
     const addresses = exposed
       .map(([kind, list]) => [kind, list.filter((at) => familyOf(at) === family)] as const)
       .filter(([, list]) => list.length > 0)
@@ -51,7 +51,11 @@ export function resolveService(
   return { name, uid, createdAt, frontends, refusals }
 }
 
-const families: readonly Family[] = [4, 6]
+/** A Service lives in the families of its cluster IPs; values of another one are skipped. */
+function familiesOf(service: Service): Set<Family> {
+  return new Set(service.clusterIPs.map(familyOf))
+}
+
 const maxRefusals = 20
 
 function collectRefusals(): { readonly list: Refusal[]; readonly refuse: Refuse } {

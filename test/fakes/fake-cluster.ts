@@ -27,6 +27,7 @@ export interface FakeCluster {
   readonly refusals: Map<string, readonly Refusal[]>
   upsert(kind: string, raw: unknown): void
   remove(kind: string, name: string): void
+  interfaceAddresses(): readonly string[]
   setInterfaceAddresses(addresses: readonly string[]): void
   /** One pass over what changed; `watch` sees the maps after each op. */
   pass(watch?: (op: MapOp) => void): readonly MapOp[]
@@ -75,6 +76,7 @@ export function createFakeCluster(
       objects.set(`${kind} ${namespace}/${name!}`, raw)
       feed(kind, raw)
     },
+    interfaceAddresses: () => interfaceAddresses,
     setInterfaceAddresses(addresses) {
       interfaceAddresses = addresses
       view.setInterfaceAddresses(addresses)

@@ -4,23 +4,21 @@ import fc from 'fast-check'
 import { refusals, wakeAt } from '../../src/plan/plan.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 import { checkReaders } from './readers.ts'
-import { expectedDump, type RawService, type RawSlice } from './reference.ts'
+import { expected, rules } from './expected.ts'
+import type { RawService } from './reference.ts'
 import { history, type Event } from './world.ts'
 
 const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 400) }
+const plain = { type: 'ClusterIP', externalIPs: [] }
 const tight = { keys: 9, indexes: 6, slots: 14, ids: 8 }
-
-function expected(cluster: FakeCluster): string {
-  const ofKind = (kind: string): unknown[] =>
-    [...cluster.objects].filter(([key]) => key.startsWith(kind)).map(([, raw]) => raw)
-  return expectedDump(ofKind('Service') as RawService[], ofKind('EndpointSlice') as RawSlice[])
-}
 
 function happen(cluster: FakeCluster, event: Event): void {
   if (event.kind === 'service') cluster.upsert('Service', event.raw)
   else if (event.kind === 'slice') cluster.upsert('EndpointSlice', event.raw)
   else if (event.kind === 'remove service') cluster.remove('Service', event.name)
   else if (event.kind === 'remove slice') cluster.remove('EndpointSlice', event.name)
+  else if (event.kind === 'node') cluster.upsert('Node', event.raw)
+  else if (event.kind === 'interfaces') cluster.setInterfaceAddresses(event.addresses)
   else if (event.kind === 'restart') cluster.restart()
   else if (event.kind === 'pass') {
     cluster.now += event.after
@@ -53,7 +51,7 @@ describe('laws without enough room', () => {
   it('no write is refused by a map, and readers never see a half-written set', () => {
     fc.assert(
       fc.property(history, (events) => {
-        const cluster = createFakeCluster(tight)
+        const cluster = createFakeCluster(tight, rules)
         for (const event of events) happen(cluster, event)
         cluster.now += 5000
         pass(cluster)
@@ -66,14 +64,14 @@ describe('laws without enough room', () => {
   it('what was refused enters when room appears, and nothing has leaked', () => {
     fc.assert(
       fc.property(history, (events) => {
-        const cluster = createFakeCluster(tight)
+        const cluster = createFakeCluster(tight, rules)
         for (const event of events) happen(cluster, event)
         for (const name of ['a', 'b']) cluster.remove('Service', `default/${name}`)
         for (const name of ['s2', 's3', 's4']) cluster.remove('EndpointSlice', `default/${name}`)
         const last = cluster.objects.get('Service default/c') as RawService | undefined
         if (last !== undefined) {
           const ports = last.spec.ports.slice(0, 1)
-          cluster.upsert('Service', { ...last, spec: { ...last.spec, ports } })
+          cluster.upsert('Service', { ...last, spec: { ...last.spec, ...plain, ports } })
         }
         for (const after of [0, 2000, 2000]) {
           cluster.now += after

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { decodeDump } from '../../src/datapath/restore.ts'
-import type { MapOp } from '../../src/plan/image.ts'
+import type { Commit, MapOp } from '../../src/plan/image.ts'
+import type { MapDump } from '../../src/plan/restore.ts'
 import type { FakeMaps } from '../fakes/fake-maps.ts'
 
 /** Whatever a packet looks up now must lead to live backends of that very frontend. */
@@ -9,16 +10,27 @@ export function checkReaders(maps: FakeMaps, mustLive = true): void {
   for (const { key, index, isSound } of dump.keys) {
     assert.ok(isSound, `${key.text} has another key's echo`)
     if (key.protocol === undefined) continue
-    const { base, count, local } = dump.word(index)
     assert.ok(dump.name(index) !== undefined, `${key.text} has no name`)
-    for (let at = 0; at < count; at++) {
-      const slot = dump.slot(base + at)
-      const state = dump.state(slot.id)
-      assert.equal(slot.index, index, `${key.text} slot ${at} belongs to another frontend`)
-      assert.equal(slot.generation, state.generation, `${key.text} slot ${at} is of another time`)
-      assert.ok(state.alive || !mustLive, `${key.text} slot ${at} names a missing backend`)
-      assert.equal(slot.local, at < local, `${key.text} slot ${at}: local ones come first`)
-    }
+    const word = dump.word(index)
+    for (const set of [word, word.external])
+      checkSet(dump, { text: key.text, index, set }, mustLive)
+  }
+}
+
+interface PublishedSet {
+  readonly text: string
+  readonly index: number
+  readonly set: Commit
+}
+
+function checkSet(dump: MapDump, { text, index, set }: PublishedSet, mustLive: boolean): void {
+  for (let at = 0; at < set.count; at++) {
+    const slot = dump.slot(set.base + at)
+    const state = dump.state(slot.id)
+    assert.equal(slot.index, index, `${text} slot ${at} belongs to another frontend`)
+    assert.equal(slot.generation, state.generation, `${text} slot ${at} is of another time`)
+    assert.ok(state.alive || !mustLive, `${text} slot ${at} names a missing backend`)
+    assert.equal(slot.local, at < set.local, `${text} slot ${at}: local ones come first`)
   }
 }
 
@@ -36,10 +48,10 @@ export function createLease(): Lease {
       left = left.filter(({ until }) => until > now)
       if (op.kind === 'word' || op.kind === 'unname') {
         const old = extents.get(op.index)
-        const isMoved = op.kind === 'unname' || old?.base !== op.word.base
+        const isMoved = op.kind === 'unname' || old?.base !== op.word.external.base
         if (old !== undefined && isMoved) left.push({ ...old, until: now + 2000 })
         if (op.kind === 'unname') extents.delete(op.index)
-        else extents.set(op.index, op.word)
+        else extents.set(op.index, op.word.external)
       }
       if (op.kind !== 'slots') return
       const end = op.base + op.slots.length

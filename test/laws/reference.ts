@@ -2,6 +2,7 @@
  * From objects to frontends, a second time: slow, from the words of the specification, sharing
  * nothing with src/. Only for objects that the generators in world.ts make.
  */
+import { describeSets, findEndpoints, type RawSlice } from './reference-endpoints.ts'
 
 export interface RawService {
   readonly metadata: {
@@ -12,67 +13,65 @@ export interface RawService {
     readonly labels: Readonly<Record<string, string>>
   }
   readonly spec: {
+    readonly type: string
     readonly clusterIPs: readonly string[]
+    readonly externalIPs: readonly string[]
     readonly internalTrafficPolicy: string
+    readonly externalTrafficPolicy: string
     readonly sessionAffinity: string
-    readonly ports: readonly {
-      readonly name: string
-      readonly port: number
-      readonly protocol: string
-    }[]
+    readonly loadBalancerSourceRanges: readonly string[]
+    readonly ports: readonly RawPort[]
+  }
+  readonly status: {
+    readonly loadBalancer: {
+      readonly ingress: readonly { readonly ip: string; readonly ipMode?: string }[]
+    }
   }
 }
 
-export interface RawEndpoint {
-  readonly addresses: readonly string[]
-  readonly nodeName: string
-  readonly conditions: {
-    readonly ready: boolean | null
-    readonly serving: boolean | null
-    readonly terminating: boolean | null
-  }
+export interface RawPort {
+  readonly name: string
+  readonly port: number
+  readonly protocol: string
+  readonly nodePort: number
 }
 
-export interface RawSlice {
+export interface RawNode {
   readonly metadata: {
-    readonly namespace: string
     readonly name: string
     readonly labels: Readonly<Record<string, string>>
   }
-  readonly addressType: string
-  readonly ports: readonly {
-    readonly name: string
-    readonly port: number
-    readonly protocol: string
-  }[]
-  readonly endpoints: readonly RawEndpoint[]
+  readonly spec: { readonly podCIDRs: readonly string[] }
+  readonly status: {
+    readonly addresses: readonly { readonly type: string; readonly address: string }[]
+  }
 }
 
-interface Found {
-  readonly text: string
-  readonly local: boolean
-  readonly rank: 'ready' | 'leaving' | 'serving' | 'dead'
+/** Everything the frontends of this node depend on. */
+export interface World {
+  readonly services: readonly RawService[]
+  readonly slices: readonly RawSlice[]
+  readonly node: RawNode | undefined
+  readonly interfaceAddresses: readonly string[]
 }
 
 /** The plain dump that the maps should give for these objects. */
-export function expectedDump(services: readonly RawService[], slices: readonly RawSlice[]): string {
+export function expectedDump(world: World): string {
   const lines = new Set<string>()
   const taken = new Set<string>()
-  for (const service of [...services].sort(byAge)) {
-    const { namespace, name, labels } = service.metadata
-    const isIgnored = Object.keys(labels).length > 0 || service.spec.clusterIPs[0] === 'None'
-    if (isIgnored) continue
-    for (const address of service.spec.clusterIPs) {
-      if (!/^(10\.|fd)/.test(address)) continue
-      for (const port of service.spec.ports) {
-        const host = address.includes(':') ? `[${address}]` : address
-        const key = `${host}:${port.port}/${port.protocol}`
+  const vips = vipsOf(world)
+  for (const service of [...world.services].sort(byAge)) {
+    if (isIgnored(service)) continue
+    for (const port of service.spec.ports) {
+      for (const { kind, address, number, owned } of frontendsOf(service, port, world)) {
+        const key = `${hostText(address)}:${number}/${port.protocol}`
         if (taken.has(key)) continue
         taken.add(key)
-        const found = findEndpoints(service, address, port, slices)
+        const { namespace, name } = service.metadata
+        const found = findEndpoints({ service, port, address, world, vips })
         const text = `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`
-        lines.add(`VIP ${address}`)
-        lines.add(`FRONTEND ${key} ClusterIP ${text}${describe(service, found)}`)
+        if (owned) lines.add(`VIP ${address}`)
+        lines.add(`FRONTEND ${key} ${kind} ${text}${describeSets(service, kind, found)}`)
         for (const endpoint of found) {
           if (endpoint.rank === 'dead') continue
           lines.add(`BACKEND alive ${text}/${port.protocol} ${endpoint.text}`)
@@ -86,69 +85,100 @@ export function expectedDump(services: readonly RawService[], slices: readonly R
     .join('')
 }
 
+export function hostText(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
 function byAge(a: RawService, b: RawService): number {
   const age = (service: RawService): string =>
     [service.metadata.creationTimestamp, service.metadata.uid, service.metadata.name].join(' ')
   return age(a) < age(b) ? -1 : 1
 }
 
-function findEndpoints(
-  service: RawService,
-  address: string,
-  port: { readonly name: string; readonly protocol: string },
-  slices: readonly RawSlice[],
-): Found[] {
-  const found: Found[] = []
-  for (const slice of slices) {
-    if (slice.metadata.namespace !== service.metadata.namespace) continue
-    if (slice.metadata.labels['kubernetes.io/service-name'] !== service.metadata.name) continue
-    if (slice.addressType !== (address.includes(':') ? 'IPv6' : 'IPv4')) continue
-    const match = slice.ports.find((p) => p.name === port.name && p.protocol === port.protocol)
-    for (const endpoint of match === undefined ? [] : slice.endpoints) {
-      const at = endpoint.addresses[0]!
-      const text = `${at.includes(':') ? `[${at}]` : at}:${match!.port}`
-      found.push({ text, local: endpoint.nodeName === 'here', rank: rankOf(endpoint) })
+function isIgnored(service: RawService): boolean {
+  return Object.keys(service.metadata.labels).length > 0 || service.spec.clusterIPs[0] === 'None'
+}
+
+function vipsOf({ services }: World): Map<string, string[]> {
+  const vips = new Map<string, string[]>()
+  for (const service of services) {
+    if (isIgnored(service)) continue
+    for (const address of service.spec.clusterIPs) {
+      vips.set(address, [...(vips.get(address) ?? []), service.metadata.name])
     }
   }
-  const order = ['ready', 'leaving', 'serving', 'dead']
-  const best = new Map<string, Found>()
-  for (const one of found) {
-    const other = best.get(one.text)
-    if (other === undefined || order.indexOf(one.rank) < order.indexOf(other.rank)) {
-      best.set(one.text, one)
+  return vips
+}
+
+interface Wanted {
+  readonly kind: string
+  readonly address: string
+  readonly number: number
+  /** Its other ports are ours as well. */
+  readonly owned: boolean
+}
+
+/** A Service lives in the families of its cluster IPs. */
+function frontendsOf(service: RawService, port: RawPort, world: World): Wanted[] {
+  const vips = service.spec.clusterIPs.filter((address) => /^(10\.|fd)/.test(address))
+  return allFrontends(service, port, world).filter(({ address }) =>
+    vips.some((vip) => isSix(vip) === isSix(address)),
+  )
+}
+
+function allFrontends(service: RawService, port: RawPort, world: World): Wanted[] {
+  const { spec } = service
+  const wanted: Wanted[] = []
+  const node = nodeAddresses(world)
+  const local = [...node, ...world.interfaceAddresses]
+  const list = (kind: string, addresses: readonly string[]): void => {
+    // one address on an interface here keeps those of its family from being taken over
+    for (const address of addresses) {
+      const isHere = addresses.some((at) => isSix(at) === isSix(address) && local.includes(at))
+      wanted.push({ kind, address, number: port.port, owned: !isHere })
     }
   }
-  return [...best.values()]
+  const unused = (addresses: readonly string[]): string[] =>
+    addresses.filter((address) => !local.includes(address))
+  const isOpen = (address: string): boolean => !isProtected(service, address, world)
+  list('ClusterIP', unused(spec.clusterIPs.filter((address) => /^(10\.|fd)/.test(address))))
+  list(
+    'LoadBalancer',
+    balancedAddresses(service).filter((at) => !node.includes(at) && isOpen(at)),
+  )
+  list(
+    'ExternalIP',
+    unused(spec.externalIPs).filter((at) => at.startsWith('192.0.2.') && isOpen(at)),
+  )
+  if (spec.type === 'ClusterIP' || port.nodePort < 1024) return wanted
+  for (const six of [false, true]) {
+    const address = node.find((one) => isSix(one) === six)
+    if (address === undefined) continue
+    wanted.push({ kind: 'NodePort', address, number: port.nodePort, owned: false })
+  }
+  return wanted
 }
 
-function rankOf({ conditions }: RawEndpoint): Found['rank'] {
-  const ready = conditions.ready ?? true
-  const serving = conditions.serving ?? ready
-  if (ready) return 'ready'
-  if (!serving) return 'dead'
-  return conditions.terminating === true ? 'leaving' : 'serving'
+function isSix(address: string): boolean {
+  return address.includes(':')
 }
 
-function usable(found: readonly Found[]): readonly Found[] {
-  const ready = found.filter((one) => one.rank === 'ready')
-  return ready.length > 0 ? ready : found.filter((one) => one.rank === 'leaving')
+function nodeAddresses({ node }: World): string[] {
+  const list = node?.status.addresses ?? []
+  const ofType = (type: string): string[] =>
+    list.filter((one) => one.type === type).map((one) => one.address)
+  return [...ofType('InternalIP'), ...ofType('ExternalIP')]
 }
 
-function describe(service: RawService, found: readonly Found[]): string {
-  const isLocal = service.spec.internalTrafficPolicy === 'Local'
-  const everywhere = usable(found)
-  const here = usable(found.filter((one) => one.local))
-  const set = isLocal ? [...here, ...everywhere.filter((one) => !one.local)] : everywhere
-  const spares = found.filter((one) => one.rank !== 'dead' && !set.includes(one))
-  const list = (some: readonly Found[]): string =>
-    some.length === 0
-      ? 'none'
-      : some
-          .map((one) => `${one.text}${one.local ? '(local)' : ''}`)
-          .sort()
-          .join(',')
-  const words = [isLocal ? ' local-only' : '']
-  if (service.spec.sessionAffinity === 'ClientIP') words.push(' affinity=10800s')
-  words.push(` backends=${list(set)}`, spares.length > 0 ? ` spares=${list(spares)}` : '')
-  return words.join('')
+function balancedAddresses({ spec, status }: RawService): string[] {
+  if (spec.type !== 'LoadBalancer' || spec.loadBalancerSourceRanges.length > 0) return []
+  const ours = status.loadBalancer.ingress.filter(({ ipMode }) => ipMode !== 'Proxy')
+  return [...new Set(ours.map(({ ip }) => ip))]
+}
+
+/** A cluster IP of another Service, or an address of this node's pods. */
+function isProtected(service: RawService, address: string, world: World): boolean {
+  const owners = vipsOf(world).get(address) ?? []
+  if (owners.some((name) => name !== service.metadata.name)) return true
+  return world.node !== undefined && address.startsWith('10.1.')
 }

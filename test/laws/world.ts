@@ -1,10 +1,13 @@
 import fc from 'fast-check'
-import type { RawEndpoint, RawService, RawSlice } from './reference.ts'
+import type { RawEndpoint, RawSlice } from './reference-endpoints.ts'
+import type { RawNode, RawService } from './reference.ts'
 
 /** Something that happens to a cluster. */
 export type Event =
   | { readonly kind: 'service'; readonly raw: RawService }
   | { readonly kind: 'slice'; readonly raw: RawSlice }
+  | { readonly kind: 'node'; readonly raw: RawNode }
+  | { readonly kind: 'interfaces'; readonly addresses: readonly string[] }
   | { readonly kind: 'remove service' | 'remove slice'; readonly name: string }
   | { readonly kind: 'pass'; readonly after: number }
   | { readonly kind: 'restart' }
@@ -14,10 +17,11 @@ export type Event =
 const serviceNames = ['a', 'b', 'c']
 const sliceNames = ['s1', 's2', 's3', 's4']
 const servicePorts = [
-  { name: 'http', port: 80, protocol: 'TCP' },
-  { name: 'dns', port: 53, protocol: 'UDP' },
-  { name: 'dns', port: 53, protocol: 'TCP' },
-  { name: '', port: 81, protocol: 'TCP' },
+  { name: 'http', port: 80, protocol: 'TCP', nodePort: 30080 },
+  { name: 'dns', port: 53, protocol: 'UDP', nodePort: 30053 },
+  { name: 'dns', port: 53, protocol: 'TCP', nodePort: 30080 },
+  { name: '', port: 81, protocol: 'TCP', nodePort: 0 },
+  { name: 'ssh', port: 82, protocol: 'TCP', nodePort: 22 },
 ]
 const slicePorts = [
   { name: 'http', port: 8080, protocol: 'TCP' },
@@ -40,6 +44,38 @@ const clusterIPs = fc.constantFrom(
   ['None'],
 )
 
+const ingress: { ip: string; ipMode?: string }[] = [
+  { ip: '198.51.100.1' },
+  { ip: '198.51.100.2', ipMode: 'VIP' },
+  { ip: '198.51.100.3', ipMode: 'Proxy' },
+  { ip: '10.96.0.2' },
+  { ip: '10.1.0.9' },
+  { ip: '192.0.2.1' },
+  { ip: '172.16.0.9' },
+  { ip: 'fd02::1' },
+]
+
+/** The node moves between zones, and its addresses come and go. */
+const node: fc.Arbitrary<RawNode> = fc.record({
+  metadata: fc.record({
+    name: fc.constant('here'),
+    labels: fc
+      .constantFrom('a', 'a', 'b', '')
+      .map((zone): Record<string, string> =>
+        zone === '' ? {} : { 'topology.kubernetes.io/zone': zone },
+      ),
+  }),
+  spec: fc.constant({ podCIDRs: ['10.1.0.0/16'] }),
+  status: fc.record({
+    addresses: fc.subarray([
+      { type: 'ExternalIP', address: '192.0.2.2' },
+      { type: 'InternalIP', address: '172.16.0.9' },
+      { type: 'InternalIP', address: 'fd03::9' },
+      { type: 'Hostname', address: 'here' },
+    ]),
+  }),
+})
+
 export const service: fc.Arbitrary<RawService> = fc.record({
   metadata: fc.record({
     namespace: fc.constant('default'),
@@ -49,23 +85,39 @@ export const service: fc.Arbitrary<RawService> = fc.record({
     labels: rarely<Record<string, string>>({}, { 'service.kubernetes.io/service-proxy-name': 'x' }),
   }),
   spec: fc.record({
+    type: fc.constantFrom('ClusterIP', 'ClusterIP', 'NodePort', 'LoadBalancer'),
     clusterIPs,
+    externalIPs: rarely<string[]>([], ['192.0.2.1', '10.96.0.1', '192.0.2.2', '192.0.2.1']),
     internalTrafficPolicy: rarely('Cluster', 'Local'),
+    externalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
     sessionAffinity: rarely('None', 'ClientIP'),
+    loadBalancerSourceRanges: rarely<string[]>([], ['203.0.113.0/24']),
     ports: fc.subarray(servicePorts),
   }),
+  status: fc.record({
+    loadBalancer: fc.record({ ingress: fc.subarray(ingress, { maxLength: 3 }) }),
+  }),
 })
+
+const names = (...all: string[]): fc.Arbitrary<{ name: string }[]> =>
+  fc.subarray(all).map((some) => some.map((name) => ({ name })))
 
 const endpoint: (family: string) => fc.Arbitrary<RawEndpoint> = (family) =>
   fc.record({
     addresses: fc
-      .integer({ min: 1, max: 6 })
-      .map((number) => [family === 'IPv4' ? `10.1.0.${number}` : `fd01::${number}`]),
+      .integer({ min: 1, max: 7 })
+      .map((number) => [
+        family === 'IPv6' ? `fd01::${number}` : number === 7 ? '10.96.0.1' : `10.1.0.${number}`,
+      ]),
     nodeName: fc.constantFrom('here', 'there', ''),
     conditions: fc.record({
       ready: fc.constantFrom(true, true, true, false, null),
       serving: fc.constantFrom(true, false, null),
       terminating: fc.constantFrom(true, false, null),
+    }),
+    hints: fc.option(fc.record({ forZones: names('a', 'b'), forNodes: names('here', 'there') }), {
+      nil: null,
+      freq: 6,
     }),
   })
 
@@ -99,6 +151,13 @@ function nodeOf(one: RawEndpoint): string {
 export const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 6, arbitrary: service.map((raw): Event => ({ kind: 'service', raw })) },
   { weight: 8, arbitrary: slice.map((raw): Event => ({ kind: 'slice', raw })) },
+  { weight: 2, arbitrary: node.map((raw): Event => ({ kind: 'node', raw })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .subarray(['10.96.0.1', '198.51.100.1', '192.0.2.1', '127.0.0.1'])
+      .map((addresses): Event => ({ kind: 'interfaces', addresses })),
+  },
   {
     weight: 1,
     arbitrary: fc

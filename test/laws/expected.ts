@@ -1,0 +1,21 @@
+import type { FakeCluster } from '../fakes/fake-cluster.ts'
+import type { RawSlice } from './reference-endpoints.ts'
+import { expectedDump, type RawNode, type RawService } from './reference.ts'
+
+/** The rules under which the laws are tested. */
+export const rules = {
+  nodePortAddresses: { kind: 'primary' },
+  externalRanges: ['192.0.2.0/24'],
+} as const
+
+/** The plain dump that the maps of a cluster should give. */
+export function expected(cluster: FakeCluster): string {
+  const ofKind = (kind: string): unknown[] =>
+    [...cluster.objects].filter(([key]) => key.startsWith(`${kind} `)).map(([, raw]) => raw)
+  return expectedDump({
+    services: ofKind('Service') as RawService[],
+    slices: ofKind('EndpointSlice') as RawSlice[],
+    node: ofKind('Node')[0] as RawNode | undefined,
+    interfaceAddresses: cluster.interfaceAddresses(),
+  })
+}
