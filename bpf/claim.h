@@ -71,7 +71,7 @@ __noinline int claim_reply(const struct flow_key *key, const struct flow *flow, 
 	}
 	reply = *flow;
 	turn_flow(key, &reply);
-	if (!bpf_map_update_elem(&half_open, &reply_key, &reply, BPF_NOEXIST))
+	if (!insert_half(&half_open, &reply_key, &reply))
 		return CLAIM_OURS;
 	/* Another CPU was first: see who it was. */
 	owner = bpf_map_lookup_elem(&half_open, &reply_key);

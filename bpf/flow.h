@@ -127,6 +127,20 @@ static __always_inline struct flow *lookup_twin(void *table, const struct flow_k
 	return twin && is_twin(twin, key) ? twin : NULL;
 }
 
+/*
+ * Enters a half and uses it once. An LRU table that is full of used entries makes room for the
+ * next one by taking the newest that nobody has used yet: the half just entered.
+ */
+static __always_inline long insert_half(void *table, const struct flow_key *key,
+					const struct flow *flow)
+{
+	long failed = bpf_map_update_elem(table, key, flow, BPF_NOEXIST);
+
+	if (!failed)
+		bpf_map_lookup_elem(table, key);
+	return failed;
+}
+
 /* Off the established path, hence not inlined: keeps that path short. */
 __noinline int remove_flow(const struct flow_key *key, const struct flow *flow)
 {

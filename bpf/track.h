@@ -39,9 +39,9 @@ __noinline int refresh_flow(const struct flow_key *key, struct flow *flow, bool 
 	}
 	turn_flow(key, &fresh);
 	if (is_half_open)
-		failed = bpf_map_update_elem(&half_open, &other_key, &fresh, BPF_NOEXIST);
+		failed = insert_half(&half_open, &other_key, &fresh);
 	else
-		failed = bpf_map_update_elem(&flows, &other_key, &fresh, BPF_NOEXIST);
+		failed = insert_half(&flows, &other_key, &fresh);
 	if (!failed)
 		count(COUNT_FLOW_TWIN_REBUILT);
 	return 0;
@@ -63,7 +63,7 @@ __noinline int promote_flow(const struct flow_key *key, const struct flow *flow,
 		return 0;
 	fresh.flags |= FLOW_REPLIED;
 	fresh.last_seen = now;
-	if (bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST))
+	if (insert_half(&flows, key, &fresh))
 		return 0;
 	twin_key(key, &fresh, &other_key);
 	forward = bpf_map_lookup_elem(&half_open, &other_key);
