@@ -21,9 +21,12 @@ async function main(args: readonly string[]): Promise<void> {
         compareReports(readReport(command.files[0]!), readReport(command.files[1]!)),
       )
       return
-    case 'print':
-      process.stdout.write(printReport(readReport(command.files[0]!)))
+    case 'print': {
+      const printed = printReport(readReport(command.files[0]!))
+      process.stdout.write(printed)
+      if (command.docs) writeDocs(printed)
       return
+    }
     case 'run':
       await run(command, `npm run bench -- ${args.join(' ')}`.trim().replace(/ --$/, ''))
   }

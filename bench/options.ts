@@ -9,12 +9,13 @@ export type Command =
       readonly docs: boolean
       readonly options: BenchOptions
     }
-  | { readonly kind: 'compare' | 'print'; readonly files: readonly string[] }
+  | { readonly kind: 'compare'; readonly files: readonly string[] }
+  | { readonly kind: 'print'; readonly files: readonly string[]; readonly docs: boolean }
   | { readonly kind: 'usage'; readonly text: string; readonly code: number }
 
 const usage = `npm run bench -- [NAME...] [--rounds N] [--profile bridge,ptp] [--services 10,1000] [--docs]
 npm run bench -- compare A.json B.json
-npm run bench -- print A.json
+npm run bench -- print A.json [--docs]
 
 Measures, prints Markdown and writes build/bench/TIME.json. Without a name: program and latency,
 which takes less than 3 minutes.
@@ -47,7 +48,7 @@ export function parseCommand(args: readonly string[]): Command {
     if (values.help) return { kind: 'usage', text: usage, code: 0 }
     const [first, ...files] = positionals
     if (first === 'compare' && files.length === 2) return { kind: first, files }
-    if (first === 'print' && files.length === 1) return { kind: first, files }
+    if (first === 'print' && files.length === 1) return { kind: first, files, docs: values.docs }
     return {
       kind: 'run',
       names: positionals.length === 0 ? usual : positionals.map(parseName),

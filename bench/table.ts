@@ -7,8 +7,13 @@ export function markdownTable(
   const widths = header.map((title, column) =>
     Math.max(3, ...[title, ...rows.map((row) => row[column] ?? '')].map((text) => text.length)),
   )
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, at) => (at < words ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join(' | ')} |`
-  const rule = `|${widths.map((width, at) => (at < words ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
-  return [line(header), rule, ...rows.map(line)].join('\n')
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const padded = (cells: readonly string[]): string =>
+    line(
+      cells.map((cell, at) => (at < words ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))),
+    )
+  const rule = widths.map((width, at) =>
+    at < words ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
+  )
+  return [padded(header), line(rule), ...rows.map(padded)].join('\n')
 }
