@@ -98,7 +98,8 @@ struct backend {
 };
 _Static_assert(sizeof(struct backend) == 32, "backend");
 
-/* By stable backend id. A UDP flow whose generation differs, or whose backend is not alive, moves. */
+/* By stable backend id. A UDP flow whose generation differs, or whose backend is not alive, moves.
+ */
 struct backend_state {
 	__u32 generation;
 	__u32 alive;
@@ -118,16 +119,16 @@ struct flow_key {
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key");
 
 enum flow_flag {
-	FLOW_REVERSE = 1 << 0,	     /* backend -> client half; clear: client -> VIP half */
-	FLOW_AT_EGRESS = 1 << 1,     /* applied at the egress hook; clear: at ingress */
-	FLOW_HAIRPIN = 1 << 2,	     /* both halves at ingress, sent back out of the same device */
-	FLOW_BRIDGED = 1 << 3,	     /* write dmac: client and backend share a bridge */
-	FLOW_REPLIED = 1 << 4,	     /* a reply was seen (set on both halves) */
-	FLOW_FIN_FORWARD = 1 << 5,   /* the client sent FIN (set on both halves) */
-	FLOW_FIN_REVERSE = 1 << 6,   /* the backend sent FIN (set on both halves) */
+	FLOW_REVERSE = 1 << 0, /* backend -> client half; clear: client -> VIP half */
+	FLOW_AT_EGRESS = 1 << 1, /* applied at the egress hook; clear: at ingress */
+	FLOW_HAIRPIN = 1 << 2, /* both halves at ingress, sent back out of the same device */
+	FLOW_BRIDGED = 1 << 3, /* write dmac: client and backend share a bridge */
+	FLOW_REPLIED = 1 << 4, /* a reply was seen (set on both halves) */
+	FLOW_FIN_FORWARD = 1 << 5, /* the client sent FIN (set on both halves) */
+	FLOW_FIN_REVERSE = 1 << 6, /* the backend sent FIN (set on both halves) */
 	FLOW_RESET_FORWARD = 1 << 7, /* the client sent RST (set on both halves) */
 	FLOW_RESET_REVERSE = 1 << 8, /* the backend sent RST (set on both halves) */
-	FLOW_PORT_CHANGED = 1 << 9,  /* the source port was rewritten: another flow had the tuple */
+	FLOW_PORT_CHANGED = 1 << 9, /* the source port was rewritten: another flow had the tuple */
 };
 
 /*
@@ -150,6 +151,25 @@ struct flow {
 	__u8 dmac[6];
 };
 _Static_assert(sizeof(struct flow) == 64, "flow");
+
+/* ---- session affinity ------------------------------------------------------ */
+
+struct affinity_key {
+	struct addr client;
+	__u32 frontend;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct affinity_key) == 24, "affinity_key");
+
+/* The backend of a client's last new flow at a frontend. */
+struct affinity {
+	__u64 last_used; /* ns, CLOCK_MONOTONIC */
+	__u32 backend;
+	__u32 generation;
+	__u32 slot; /* where it was in the set */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct affinity) == 24, "affinity");
 
 /* ---- fragments, rejects, devices, settings -------------------------------- */
 
@@ -185,8 +205,9 @@ struct device {
 _Static_assert(sizeof(struct device) == 8, "device");
 
 struct settings {
-	__u64 midflow_pass_until; /* ns, CLOCK_MONOTONIC: until then unknown mid-flow TCP is passed on */
-	__u32 hash_seed;	  /* of the backend choice; kept, so that a choice can be repeated */
+	__u64 midflow_pass_until; /* ns, CLOCK_MONOTONIC: until then unknown mid-flow TCP is passed
+				     on */
+	__u32 hash_seed; /* of the backend choice; kept, so that a choice can be repeated */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct settings) == 16, "settings");
@@ -195,30 +216,30 @@ _Static_assert(sizeof(struct settings) == 16, "settings");
 
 /* Index into `counters`; one u64 per CPU each. Names from here appear in metrics and docs. */
 enum counter {
-	COUNT_FORWARD = 0,	    /* packets translated client -> backend */
-	COUNT_REVERSE,		    /* packets translated backend -> client */
+	COUNT_FORWARD = 0, /* packets translated client -> backend */
+	COUNT_REVERSE, /* packets translated backend -> client */
 	COUNT_FLOW_CREATED,
-	COUNT_FLOW_PROMOTED,	    /* half_open -> flows */
-	COUNT_FLOW_TWIN_REBUILT,    /* a lost half was rebuilt from the other */
+	COUNT_FLOW_PROMOTED, /* half_open -> flows */
+	COUNT_FLOW_TWIN_REBUILT, /* a lost half was rebuilt from the other */
 	COUNT_FLOW_CHOICE_REPEATED, /* both halves lost: the same choice was made again */
-	COUNT_FLOW_PORT_CHANGED,    /* source port rewritten because the tuple was taken */
-	COUNT_FLOW_BACKEND_GONE,    /* UDP flow moved because its backend is gone */
-	COUNT_FLOW_EXPIRED,	    /* removed by GC or found expired by a packet */
+	COUNT_FLOW_PORT_CHANGED, /* source port rewritten because the tuple was taken */
+	COUNT_FLOW_BACKEND_GONE, /* UDP flow moved because its backend is gone */
+	COUNT_FLOW_EXPIRED, /* removed by GC or found expired by a packet */
 	COUNT_HAIRPIN,
 	COUNT_ICMP_TRANSLATED,
 	COUNT_FRAGMENT_TRANSLATED,
-	COUNT_MIDFLOW_PASSED,	    /* TCP for a VIP without a flow, left to the host stack */
-	COUNT_REJECT_NO_ENDPOINT,   /* RST or ICMP port-unreachable sent */
+	COUNT_MIDFLOW_PASSED, /* TCP for a VIP without a flow, left to the host stack */
+	COUNT_REJECT_NO_ENDPOINT, /* RST or ICMP port-unreachable sent */
 	COUNT_REJECT_UNUSED_PORT,
-	COUNT_REJECT_MIDFLOW,	    /* RST for TCP of a VIP that has no flow and no frontend */
+	COUNT_REJECT_MIDFLOW, /* RST for TCP of a VIP that has no flow and no frontend */
 	COUNT_DROP_MALFORMED,
 	COUNT_DROP_NO_LOCAL_ENDPOINT,
-	COUNT_DROP_BACKEND_STALE,   /* a slot kept changing under the reader */
-	COUNT_DROP_MIDFLOW_RESET,   /* a stray RST for a VIP */
-	COUNT_DROP_FLOW_INSERT,	    /* the flow table refused an entry */
-	COUNT_DROP_TUPLE_TAKEN,	    /* no free source port towards any backend */
-	COUNT_DROP_FRAGMENT,	    /* later fragment of a VIP packet whose first was not seen */
-	COUNT_DROP_REWRITE,	    /* a packet helper refused the rewrite */
+	COUNT_DROP_BACKEND_STALE, /* a slot kept changing under the reader */
+	COUNT_DROP_MIDFLOW_RESET, /* a stray RST for a VIP */
+	COUNT_DROP_FLOW_INSERT, /* the flow table refused an entry */
+	COUNT_DROP_TUPLE_TAKEN, /* no free source port towards any backend */
+	COUNT_DROP_FRAGMENT, /* later fragment of a VIP packet whose first was not seen */
+	COUNT_DROP_REWRITE, /* a packet helper refused the rewrite */
 	COUNT_DROP_REJECT_LIMITED,
 	COUNT_DROP_REJECT_FAILED,
 	COUNTER_MAX,
@@ -226,17 +247,17 @@ enum counter {
 
 /* Per frontend index and CPU. */
 struct frontend_stats {
-	__u64 flows;   /* flows created */
+	__u64 flows; /* flows created */
 	__u64 rejects; /* clients told that there is no endpoint */
 };
 _Static_assert(sizeof(struct frontend_stats) == 16, "frontend_stats");
 
 /* What one run of the collector writes over the packet it was given. */
 struct collect_report {
-	__u32 flows;	 /* forward halves alive in `flows` */
+	__u32 flows; /* forward halves alive in `flows` */
 	__u32 half_open; /* forward halves alive in `half_open` */
-	__u32 expired;	 /* entries removed */
-	__u32 entries;	 /* entries of both tables seen, both halves */
+	__u32 expired; /* entries removed */
+	__u32 entries; /* entries of both tables seen, both halves */
 };
 _Static_assert(sizeof(struct collect_report) == 16, "collect_report");
 

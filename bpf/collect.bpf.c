@@ -48,7 +48,7 @@ static long visit_half_open(struct bpf_map *map, const void *key, void *value, v
 SEC("tc")
 int shunt_collect(struct __sk_buff *skb)
 {
-	struct sweep sweep = { .now = now_ticks() };
+	struct sweep sweep = {.now = now_ticks()};
 
 	bpf_for_each_map_elem(&flows, visit_established, &sweep, 0);
 	sweep.is_half_open = true;

@@ -9,8 +9,8 @@
 const volatile __u32 l2_len = 14;
 
 /* Source address of hairpin packets: link-local, never routed. */
-const volatile struct addr hairpin_addr4 = { .word = { 0, 0, 0, 0 } };
-const volatile struct addr hairpin_addr6 = { .word = { 0, 0, 0, 0 } };
+const volatile struct addr hairpin_addr4 = {.word = {0, 0, 0, 0}};
+const volatile struct addr hairpin_addr6 = {.word = {0, 0, 0, 0}};
 
 /* Lifetimes of flows, in ticks. */
 const volatile __u32 ticks_tcp_established = 7544; /* 2 h 15 min */

@@ -53,7 +53,7 @@ static __always_inline void fill_flow(const struct flow_key *key, const struct b
  * The flow that this attempt leads to; false when the extent is not ours (any more).
  * Not inlined: the verifier would walk it again for each attempt.
  */
-__noinline int fill_choice(const struct flow_key *key, const struct backend_set *set, __u32 attempt,
+__noinline int fill_choice(const struct flow_key *key, struct backend_set *set, __u32 attempt,
 			   struct flow *flow)
 {
 	if (!key || !set || !flow)
@@ -132,14 +132,17 @@ __noinline int create_flow(const struct flow_key *key, struct backend_set *set, 
 		      fill_choice(key, set, attempt, &flow)))
 			return COUNT_DROP_BACKEND_STALE;
 		claim = enter_flow(key, &flow, now);
-		if (claim == CLAIM_OURS)
-			return 0;
-		if (set->count == 1)
+		/* A client with affinity gets another port rather than another backend. */
+		if (claim == CLAIM_OURS || set->count == 1 || set->affinity_seconds)
 			break;
 	}
-	claim = change_port(key, &flow, now);
-	if (claim == CLAIM_OURS)
+	if (claim != CLAIM_OURS)
+		claim = change_port(key, &flow, now);
+	if (claim == CLAIM_OURS) {
+		if (set->affinity_seconds)
+			remember_slot(&key->saddr, set, &flow);
 		return 0;
+	}
 	return claim == CLAIM_TAKEN ? COUNT_DROP_TUPLE_TAKEN : COUNT_DROP_FLOW_INSERT;
 }
 

@@ -18,6 +18,8 @@ struct backend_set {
 	__u32 base;
 	__u16 count; /* slots to choose from */
 	__u16 total; /* slots there are; more than count under a local-only policy */
+	__u32 affinity_seconds; /* 0: none */
+	__u32 chosen; /* slot of the last choice */
 };
 
 /* Repeated by mixKey in src/datapath/abi.ts. */
@@ -75,6 +77,7 @@ static __always_inline bool read_backend_set(__u32 index, struct backend_set *se
 	set->frontend = index;
 	set->base = commit & 0xffffff;
 	set->total = (commit >> 24) & 0xffff;
+	set->affinity_seconds = word->meta & FRONTEND_AFFINITY ? (__u32)(word->meta >> 16) : 0;
 	set->count = word->meta & FRONTEND_LOCAL_ONLY ? (commit >> 40) & 0xffff : set->total;
 	return true;
 }

@@ -94,6 +94,19 @@ struct {
 } half_open SEC(".maps");
 
 /*
+ * Which backend did this client have at this frontend? Written and read by new
+ * flows of frontends with session affinity. Full: the client that has been
+ * away longest gets a backend as if it were new.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct affinity_key);
+	__type(value, struct affinity);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} affinity SEC(".maps");
+
+/*
  * Which ports do later fragments of this packet belong to? Written by first
  * fragments of translated flows. Full: the oldest packet's later fragments drop.
  */

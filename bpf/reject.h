@@ -8,10 +8,9 @@
 #include "send.h"
 #include "verdict.h"
 
-#define REJECT_TTL    64
-#define NS_PER_SECOND 1000000000ull
+#define REJECT_TTL   64
 /* What an ICMP error quotes of the transport header: enough for the ports. */
-#define QUOTED_BYTES  8
+#define QUOTED_BYTES 8
 
 /* A token bucket per client address; racing CPUs may grant one more, which is harmless. */
 static __always_inline bool is_within_limit(const struct addr *client)

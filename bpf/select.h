@@ -7,6 +7,7 @@
 #ifndef KUBE_SHUNT_SELECT_H
 #define KUBE_SHUNT_SELECT_H
 
+#include "affinity.h"
 #include "config.h"
 #include "frontend.h"
 
@@ -44,11 +45,18 @@ static __always_inline bool is_backend_current(__u32 id, __u32 generation)
  * after longer than that, and the caller reads the set again.
  */
 static __always_inline const struct backend *
-select_backend(const struct backend_set *set, const struct flow_key *tuple, __u32 attempt)
+select_backend(struct backend_set *set, const struct flow_key *tuple, __u32 attempt)
 {
-	__u32 slot = set->base + (__u32)(((__u64)hash_tuple(tuple, attempt) * set->count) >> 32);
-	const struct backend *backend = bpf_map_lookup_elem(&backends, &slot);
+	int recalled =
+		set->affinity_seconds && !attempt ? recall_slot(&tuple->saddr, set) : NO_SLOT;
+	const struct backend *backend;
+	__u32 slot;
 
+	set->chosen = recalled != NO_SLOT
+			      ? (__u32)recalled
+			      : (__u32)(((__u64)hash_tuple(tuple, attempt) * set->count) >> 32);
+	slot = set->base + set->chosen;
+	backend = bpf_map_lookup_elem(&backends, &slot);
 	return set->count && backend && backend->frontend == set->frontend ? backend : NULL;
 }
 

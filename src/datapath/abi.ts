@@ -57,6 +57,15 @@ export const flow = struct('flow', {
   dmac: array(u8, 6),
 })
 
+export const affinityKey = struct('affinity_key', { client: address, frontend: u32, pad: u32 })
+export const affinity = struct('affinity', {
+  last_used: u64,
+  backend: u32,
+  generation: u32,
+  slot: u32,
+  pad: u32,
+})
+
 export const fragmentKey = struct('fragment_key', {
   saddr: address,
   daddr: address,
@@ -87,6 +96,8 @@ export const structs = [
   backendState,
   flowKey,
   flow,
+  affinityKey,
+  affinity,
   fragmentKey,
   fragment,
   rejectBucket,
@@ -178,6 +189,7 @@ export const mapTypes: Readonly<Record<string, readonly [key: string, value: str
   backend_states: ['__u32', 'struct backend_state'],
   flows: ['struct flow_key', 'struct flow'],
   half_open: ['struct flow_key', 'struct flow'],
+  affinity: ['struct affinity_key', 'struct affinity'],
   fragments: ['struct fragment_key', 'struct fragment'],
   reject_buckets: ['struct addr', 'struct reject_bucket'],
   devices: ['__u32', 'struct device'],

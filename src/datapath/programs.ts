@@ -128,6 +128,7 @@ function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
     backend_states: sizes.backends,
     flows: sizes.flows,
     half_open: sizes.halfOpen,
+    affinity: sizes.halfOpen,
   }
   for (const map of object.maps().filter((name) => !name.includes('.'))) {
     const wanted = entries[map]

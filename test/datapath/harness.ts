@@ -36,6 +36,8 @@ export interface ServiceOptions {
   /** The first so many are on this node. */
   readonly local?: number
   readonly localOnly?: boolean
+  /** Session affinity of clients; 0 and undefined: none. */
+  readonly affinitySeconds?: number
   /** False: the address has no key of its own, as a node's has not. */
   readonly ownsAddress?: boolean
 }
@@ -131,7 +133,10 @@ export class Node {
     const base = this.#nextExtent * extentSize
     this.#nextExtent++
     backends.forEach((end, at) => this.writeSlot(base + at, frontend, end, at < local))
-    this.writeWord(index, { base, count: backends.length, local, localOnly })
+    const { affinitySeconds = 0 } = options
+    const affinity = affinitySeconds > 0
+    const count = backends.length
+    this.writeWord(index, { base, count, local, localOnly, affinity, affinitySeconds })
     const [address, port] = splitEnd(frontend.split('/')[0]!)
     this.#writeKey(keyFor(address, port, protocolOf(frontend)), index)
     if (ownsAddress) this.#writeKey(vipKey(address), UNUSED_PORT)
