@@ -20,9 +20,7 @@ function choice(node: Node, from: string, to: string, udp = false): string {
 
 /** The backends of many new flows of a client, each from another port. */
 function choices(node: Node, client: string, to: string, first = 20000): Set<string> {
-  return new Set(
-    Array.from({ length: 40 }, (_, at) => choice(node, `${client}:${first + at}`, to)),
-  )
+  return new Set(Array.from({ length: 40 }, (_, at) => choice(node, `${client}:${first + at}`, to)))
 }
 
 /** Lets every affinity be so many seconds older. */
