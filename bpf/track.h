@@ -13,8 +13,8 @@ static __always_inline void touch_twin(struct flow *twin, const struct flow_key 
 }
 
 /*
- * Once a tick, and for each SYN: marks both halves as alive. A half that the LRU has taken is put
- * back from this one, unless its tuple is somebody else's by now.
+ * Once a tick, and for each SYN and request: marks both halves as alive. A half that the LRU has
+ * taken is put back from this one, unless its tuple is somebody else's by now.
  */
 __noinline int refresh_flow(const struct flow_key *key, struct flow *flow, bool is_half_open,
 			    __u32 now)
@@ -115,6 +115,15 @@ __noinline int close_flow(const struct flow_key *key, struct flow *flow, __u8 tc
 }
 
 /*
+ * Does the client wait for an answer now? Then the other half is looked after at once: without
+ * it the answer would reach the client under the backend's own address, and be met with a reset.
+ */
+static __always_inline bool is_request(const struct packet *packet, const struct flow *flow)
+{
+	return packet->tcp_flags & TCP_PSH && !(flow->flags & FLOW_REVERSE);
+}
+
+/*
  * Brings the flow up to date with a packet that uses it. What may insert an entry
  * comes last: a full table can give the new entry our own element.
  */
@@ -129,7 +138,7 @@ __noinline int track_flow(const struct packet *packet, struct flow *flow, bool i
 		close_flow(&packet->tuple, flow, packet->tcp_flags);
 	if (is_half_open && flow->flags & FLOW_REVERSE && !(packet->tcp_flags & TCP_RST))
 		return promote_flow(&packet->tuple, flow, now);
-	if (flow->last_seen != now || is_syn(packet))
+	if (flow->last_seen != now || is_syn(packet) || is_request(packet, flow))
 		return refresh_flow(&packet->tuple, flow, is_half_open, now);
 	return 0;
 }
@@ -141,7 +150,8 @@ static __always_inline bool needs_tracking(const struct packet *packet,
 	if (found->is_new)
 		return is_tcp(packet) && !is_syn(packet);
 	return found->is_half_open || found->flow->last_seen != now ||
-	       packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || found->flow->flags & FLOW_RESET;
+	       packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
+	       is_request(packet, found->flow) || found->flow->flags & FLOW_RESET;
 }
 
 #endif
