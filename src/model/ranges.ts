@@ -1,4 +1,5 @@
 import { familyOf, writeAddress } from './address.ts'
+import type { Family } from './types.ts'
 
 /** Tells whether an address is in a list of ranges. */
 export type RangeTest = (address: string) => boolean
@@ -9,17 +10,19 @@ export function rangeTest(ranges: readonly string[]): RangeTest {
   const bytes = new Uint8Array(16)
   return (address) => {
     if (known.length === 0) return false
+    const family = familyOf(address)
     writeAddress(address, bytes, 0)
-    return known.some((range) => contains(range, bytes))
+    return known.some((range) => range.family === family && contains(range, bytes))
   }
 }
 
 /** Whether ranges let every address of a family in. */
-export function coversFamily(ranges: readonly string[], family: 4 | 6): boolean {
+export function coversFamily(ranges: readonly string[], family: Family): boolean {
   return ranges.includes(family === 4 ? '0.0.0.0/0' : '::/0')
 }
 
 interface Range {
+  readonly family: Family
   readonly start: Uint8Array
   readonly bits: number
 }
@@ -28,7 +31,8 @@ function readRange(text: string): Range {
   const [address = '', bits = ''] = text.split('/')
   const start = new Uint8Array(16)
   writeAddress(address, start, 0)
-  return { start, bits: Number(bits) + (familyOf(address) === 4 ? 96 : 0) }
+  const family = familyOf(address)
+  return { family, start, bits: Number(bits) + (family === 4 ? 96 : 0) }
 }
 
 function contains({ start, bits }: Range, bytes: Uint8Array): boolean {
