@@ -5,6 +5,8 @@ interface Details {
   readonly retryAfterMs?: number | undefined
   /** The error came inside a watch that had been answered with 200. */
   readonly inStream?: boolean
+  /** Nobody answered at all. */
+  readonly unreachable?: boolean
 }
 
 /** The API server said no; status 0 means that what it said made no sense. */
@@ -12,12 +14,14 @@ export class ApiError extends ShuntError {
   readonly status: number
   readonly retryAfterMs: number | undefined
   readonly inStream: boolean
+  readonly unreachable: boolean
   constructor(message: string, details: Details, options?: { cause?: unknown }) {
     super('KSH_API', message, options)
     this.name = 'ApiError'
     this.status = details.status
     this.retryAfterMs = details.retryAfterMs
     this.inStream = details.inStream ?? false
+    this.unreachable = details.unreachable ?? false
   }
 }
 

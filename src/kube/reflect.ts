@@ -21,6 +21,8 @@ export interface ReflectTuning {
   readonly initialSilenceMs: number
   readonly backoffBaseMs: number
   readonly backoffMaxMs: number
+  /** The longest pause while nobody answers: an attempt costs the server nothing. */
+  readonly unreachableMaxMs: number
   readonly pageSize: number
   readonly maxObjectBytes: number
 }
@@ -30,6 +32,7 @@ const defaultTuning: ReflectTuning = {
   initialSilenceMs: 10_000,
   backoffBaseMs: 800,
   backoffMaxMs: 30_000,
+  unreachableMaxMs: 1_500,
   pageSize: 500,
   maxObjectBytes: 16 * 1024 * 1024,
 }
@@ -226,6 +229,7 @@ class Reflector {
     this.#noteFailure(failureText(error))
     const jitter = this.#clock.random() * 1000
     if (!(error instanceof ApiError)) return this.#backoff.next()
+    if (error.unreachable) return this.#pauseUnreachable()
     const { status, retryAfterMs, inStream } = error
     const streaming = this.#position === undefined && !this.#listNext && this.#streams
     if (streaming && (status === 400 || status === 422)) {
@@ -234,7 +238,7 @@ class Reflector {
     }
     if (status === 410) {
       this.#position = undefined
-      return this.#heard ? jitter : jitter + this.#backoff.next()
+      return this.#heard ? jitter : Math.max(jitter, this.#backoff.next())
     }
     const ours = status >= 400 && status < 500 && ![401, 403, 429].includes(status)
     if (inStream || ours || /too large resource version/i.test(error.message))
@@ -242,6 +246,12 @@ class Reflector {
     if (retryAfterMs !== undefined && [429, 503, 504].includes(status))
       return Math.min(retryAfterMs, retryAfterLimitMs) + jitter / 4
     return this.#backoff.next()
+  }
+
+  /** Jittered in its upper half, so that an outage does not end in a burst of all nodes. */
+  #pauseUnreachable(): number {
+    const limit = this.#tuning.unreachableMaxMs * (0.5 + this.#clock.random() / 2)
+    return Math.min(this.#backoff.next(), limit)
   }
 
   #noteFailure(error: string): void {

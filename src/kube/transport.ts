@@ -123,7 +123,8 @@ class UndiciTransport implements Transport {
     } catch (cause) {
       if (wanted.signal.aborted) throw wanted.signal.reason
       this.#observe(wanted, undefined, started)
-      throw new ApiError(`${this.server}: ${failureText(cause)}`, { status: 0 }, { cause })
+      const details = { status: 0, unreachable: true }
+      throw new ApiError(`${this.server}: ${failureText(cause)}`, details, { cause })
     }
   }
 
