@@ -94,8 +94,12 @@ interface Check {
 
 /* NodeLocal DNS puts the VIP of DNS on an interface of the node to answer it there. */
 function isServable(check: Check, address: string): boolean {
-  if (isNodeAddress(check, 'spec.clusterIPs', address)) return false
-  return !check.around.localAddresses.has(address)
+  const field = 'spec.clusterIPs'
+  const { around, refuse } = check
+  if (isNodeAddress(check, field, address)) return false
+  if (around.isPodRange(address)) refuse(field, address, 'is an address of pods')
+  else return !around.localAddresses.has(address)
+  return false
 }
 
 function isBalanced(check: Check, address: string): boolean {
@@ -167,6 +171,7 @@ export function isNodesOwnPort(port: number): boolean {
 
 /** Why an endpoint must not be sent traffic: it would come back to us. */
 export function whyNotEndpoint(address: string, around: Surroundings): string | undefined {
+  if (around.isPodRange(address)) return undefined
   const owner = ownerOf(around.owners, address)
   return owner && `is the cluster IP of Service ${owner}`
 }

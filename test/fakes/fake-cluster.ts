@@ -26,6 +26,8 @@ export interface FakeCluster {
   /** What resolving refused, by Service. */
   readonly refusals: Map<string, readonly Refusal[]>
   upsert(kind: string, raw: unknown): void
+  /** The same for an object that may be anything; it is not fed again after a restart. */
+  send(kind: string, raw: unknown): void
   remove(kind: string, name: string): void
   interfaceAddresses(): readonly string[]
   setInterfaceAddresses(addresses: readonly string[]): void
@@ -50,11 +52,12 @@ export function createFakeCluster(
   const feed = (kind: string, raw: unknown): void => {
     if (kind === 'Service') {
       const parsed = parseService(raw)
-      track(view.services, parsed.name, parsed.kind === 'parsed' ? parsed.value : undefined)
+      if (parsed.name !== '')
+        track(view.services, parsed.name, parsed.kind === 'parsed' ? parsed.value : undefined)
     } else if (kind === 'EndpointSlice') {
       const parsed = parseEndpointSlice(raw)
       const value = parsed.kind === 'parsed' ? parsed.value : undefined
-      track(view.endpoints.slices, parsed.name, value)
+      if (parsed.name !== '') track(view.endpoints.slices, parsed.name, value)
     } else {
       const parsed = parseNode(raw)
       if (parsed.kind === 'parsed' && parsed.name === 'here') view.setNode(parsed.value)
@@ -76,6 +79,7 @@ export function createFakeCluster(
       objects.set(`${kind} ${namespace}/${name!}`, raw)
       feed(kind, raw)
     },
+    send: feed,
     interfaceAddresses: () => interfaceAddresses,
     setInterfaceAddresses(addresses) {
       interfaceAddresses = addresses

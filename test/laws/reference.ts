@@ -141,7 +141,11 @@ function allFrontends(service: RawService, port: RawPort, world: World): Wanted[
   const unused = (addresses: readonly string[]): string[] =>
     addresses.filter((address) => !local.includes(address))
   const isOpen = (address: string): boolean => !isProtected(service, address, world)
-  list('ClusterIP', unused(spec.clusterIPs.filter((address) => /^(10\.|fd)/.test(address))))
+  const vips = spec.clusterIPs.filter((address) => /^(10\.|fd)/.test(address))
+  list(
+    'ClusterIP',
+    unused(vips).filter((address) => !isOfPods(address, world)),
+  )
   list(
     'LoadBalancer',
     balancedAddresses(service).filter((at) => !node.includes(at) && isOpen(at)),
@@ -180,5 +184,9 @@ function balancedAddresses({ spec, status }: RawService): string[] {
 function isProtected(service: RawService, address: string, world: World): boolean {
   const owners = vipsOf(world).get(address) ?? []
   if (owners.some((name) => name !== service.metadata.name)) return true
-  return world.node !== undefined && address.startsWith('10.1.')
+  return isOfPods(address, world)
+}
+
+function isOfPods(address: string, { node }: World): boolean {
+  return node !== undefined && address.startsWith('10.1.')
 }
