@@ -56,7 +56,7 @@ export function compileService(
     const keys = wonKeys(state, frontend, seen, refuse)
     const image = compileFrontend({ state, frontend, had, group, newKeys, refuse }, keys)
     if (image === undefined) continue
-    for (const text of missingKeys(state, frontend, image.keys)) newKeys.add(text)
+    for (const text of missingKeys(state, image, image.keys)) newKeys.add(text)
     frontends.push(image)
   }
   const image = { service: resolved.name, frontends }
@@ -123,13 +123,17 @@ function compileFrontend(
   compiler: Compiler,
   won: readonly FrontendKey[],
 ): FrontendImage | undefined {
+  if (hasRoom(compiler, won)) return compileKeys(compiler, won)
+  const { state, frontend, had, refuse } = compiler
+  refuse('frontends-full', `the frontends map holds ${state.limits.keys} entries`)
+  const known = new Set(had?.keys.map((key) => key.text))
+  const kept = won.filter((key) => known.has(key.text))
+  const ownsAddresses = frontend.ownsAddresses && kept.every((key) => state.keys.has(key.address))
+  return compileKeys({ ...compiler, frontend: { ...frontend, ownsAddresses } }, kept)
+}
+
+function compileKeys(compiler: Compiler, keys: readonly FrontendKey[]): FrontendImage | undefined {
   const { state, had, refuse } = compiler
-  let keys = won
-  if (!hasRoom(compiler, won)) {
-    refuse('frontends-full', `the frontends map holds ${state.limits.keys} entries`)
-    const kept = new Set(had?.keys.map((key) => key.text))
-    keys = won.filter((key) => kept.has(key.text))
-  }
   if (keys.length === 0) return undefined
   if (had !== undefined) return compileSet(compiler, had.index, oldIfSame(had.keys, keys))
   const index = takeNumber(state.indexes)

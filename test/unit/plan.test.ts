@@ -5,6 +5,7 @@ import { restore } from '../../src/datapath/restore.ts'
 import type { ServiceName } from '../../src/model/types.ts'
 import { planPass, refusals, wakeAt } from '../../src/plan/plan.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
+import { smallLimits } from '../fakes/fake-maps.ts'
 
 function addService(cluster: FakeCluster, name: string, address: string): void {
   cluster.upsert('Service', {
@@ -90,5 +91,23 @@ describe('planPass()', () => {
     assert.equal(refusal!.reason, 'too-many-backends')
     assert.equal(refusal!.detail, '70001; only 65535 are used')
     assert.equal(wakeAt(cluster.state), undefined, 'waiting does not help')
+  })
+
+  it('takes no address over for which there is no room, until there is', () => {
+    const cluster = createFakeCluster({ ...smallLimits, keys: 3 })
+    cluster.setInterfaceAddresses(['198.51.100.1'])
+    cluster.upsert('Service', {
+      metadata: { name: 'a' },
+      spec: { type: 'LoadBalancer', clusterIP: '10.96.0.1', ports: [{ port: 80 }] },
+      status: { loadBalancer: { ingress: [{ ip: '198.51.100.1' }] } },
+    })
+    cluster.pass()
+    assert.deepEqual(refusals(cluster.state), [])
+    cluster.setInterfaceAddresses([])
+    assert.deepEqual(cluster.pass(), [])
+    assert.deepEqual(
+      refusals(cluster.state).map(({ kind, reason }) => `${kind} ${reason}`),
+      ['LoadBalancer frontends-full'],
+    )
   })
 })
