@@ -96,7 +96,7 @@ __noinline int admit_packet(struct __sk_buff *skb, const struct packet *packet,
 		return VERDICT_PASS;
 	if (packet->fragment == FRAGMENT_LATER)
 		return refuse_fragment(packet);
-	is_midflow = is_tcp(packet) && !is_syn(packet);
+	is_midflow = has_handshake(packet->tuple.proto) && !is_syn(packet);
 	verdict = is_midflow ? resume_flow(packet, set, now) : open_flow(packet, set);
 	if (verdict == VERDICT_PASS || verdict == VERDICT_FOLLOW || verdict == VERDICT_DROP)
 		return verdict;

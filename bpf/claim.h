@@ -22,7 +22,7 @@ static __always_inline bool has_left(const struct flow_key *reply_key, const str
 {
 	if (is_expired(reply_key, owner, now))
 		return true;
-	if (key->proto != IPPROTO_TCP)
+	if (!has_handshake(key->proto))
 		return false;
 	return is_over(owner->flags) || (owner->flags & FLOW_CLOSING && is_twin(owner, key));
 }

@@ -82,7 +82,7 @@ static __always_inline bool is_over(__u16 flags)
 /* Ticks a flow may stay silent. */
 static __always_inline __u32 flow_lifetime(__u8 proto, __u16 flags)
 {
-	if (proto != IPPROTO_TCP)
+	if (!has_handshake(proto))
 		return flags & FLOW_REPLIED ? ticks_udp_replied : ticks_udp_unreplied;
 	if (flags & FLOW_RESET)
 		return ticks_tcp_reset;
@@ -169,7 +169,7 @@ static __always_inline bool is_usable(const struct packet *packet, const struct 
 	/* A handshake after the end: the client now dials this backend without us. */
 	if (flow->flags & FLOW_REVERSE)
 		return !(packet->tcp_flags & TCP_SYN && is_over(flow->flags));
-	if (is_tcp(packet)) {
+	if (has_handshake(packet->tuple.proto)) {
 		if (!is_syn(packet))
 			return true;
 		if (flow->flags & FLOW_CLOSING)
@@ -197,8 +197,8 @@ static __always_inline struct found_flow find_flow(const struct packet *packet, 
 	found.flow = bpf_map_lookup_elem(&flows, &packet->tuple);
 	if (found.flow)
 		return found;
-	if (is_tcp(packet) && !(packet->tcp_flags & (TCP_SYN | TCP_RST)) && !packet->fragment &&
-	    (__s32)(now - last_midflow) > (__s32)ticks_tcp_syn)
+	if (has_handshake(packet->tuple.proto) && !(packet->tcp_flags & (TCP_SYN | TCP_RST)) &&
+	    !packet->fragment && (__s32)(now - last_midflow) > (__s32)ticks_tcp_syn)
 		return found;
 	found.flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	found.is_half_open = true;

@@ -74,7 +74,7 @@ static __always_inline bool load_quote(struct __sk_buff *skb, const struct packe
 	quote->l3 = packet->l4 + sizeof(struct icmp_hdr);
 	if (!(packet->is_ipv6 ? load_quote_ipv6(skb, quote) : load_quote_ipv4(skb, quote)))
 		return false;
-	if (quote->reply.proto != IPPROTO_TCP && quote->reply.proto != IPPROTO_UDP)
+	if (quote->reply.proto != IPPROTO_UDP && !has_handshake(quote->reply.proto))
 		return false;
 	if (bpf_skb_load_bytes(skb, quote->l4, ports, sizeof(ports)))
 		return false;
@@ -95,7 +95,9 @@ static __always_inline __u16 write_quoted_checksum(struct __sk_buff *skb, const 
 		   (is_udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
 	__u16 before, after;
 
-	if (bpf_skb_load_bytes(skb, at, &before, sizeof(before)) || (is_udp && !before))
+	/* SCTP's covers bytes that are not quoted. */
+	if (quote->reply.proto == IPPROTO_SCTP ||
+	    bpf_skb_load_bytes(skb, at, &before, sizeof(before)) || (is_udp && !before))
 		return 0;
 	after = csum_apply(before, delta) ?: CSUM_MANGLED_0;
 	if (bpf_skb_store_bytes(skb, at, &after, sizeof(after), 0))

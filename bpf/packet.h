@@ -41,7 +41,7 @@ struct packet {
 	__u16 l3; /* offset of the IP header */
 	__u16 l4; /* offset of the transport header */
 	__u8 fragment; /* enum fragment_part */
-	__u8 tcp_flags;
+	__u8 tcp_flags; /* for SCTP what its first chunk means in TCP's words */
 	__u8 icmp_type;
 	bool is_ipv6;
 };
@@ -89,7 +89,7 @@ static __always_inline bool is_icmp(const struct packet *packet)
 	return packet->tuple.proto == (packet->is_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
-/* The first packet of a TCP connection. */
+/* The first packet of a TCP connection or SCTP association. */
 static __always_inline bool is_syn(const struct packet *packet)
 {
 	return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
@@ -98,6 +98,12 @@ static __always_inline bool is_syn(const struct packet *packet)
 static __always_inline bool is_tcp(const struct packet *packet)
 {
 	return packet->tuple.proto == IPPROTO_TCP;
+}
+
+/* Protocols whose flows begin with a handshake and end with a word. */
+static __always_inline bool has_handshake(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_SCTP;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #define KUBE_SHUNT_PARSE_H
 
 #include "packet.h"
+#include "sctp.h"
 
 /* Version 4, five words: an IPv4 header without options. */
 #define PLAIN_IPV4	    0x45
@@ -153,6 +154,7 @@ static __always_inline enum parsed parse_ipv6(struct hdr_cursor *nh, struct pack
 
 static __always_inline enum parsed parse_transport(struct hdr_cursor *nh, struct packet *packet)
 {
+	struct sctp_header sctph;
 	struct icmp_hdr icmph;
 	struct tcphdr tcph;
 	struct udphdr udph;
@@ -163,7 +165,7 @@ static __always_inline enum parsed parse_transport(struct hdr_cursor *nh, struct
 		packet->icmp_type = icmph.type;
 		return PARSED;
 	}
-	if (packet->tuple.proto != IPPROTO_TCP && packet->tuple.proto != IPPROTO_UDP)
+	if (packet->tuple.proto != IPPROTO_UDP && !has_handshake(packet->tuple.proto))
 		return PARSED_FOREIGN;
 	if (packet->fragment == FRAGMENT_LATER)
 		return PARSED;
@@ -175,6 +177,10 @@ static __always_inline enum parsed parse_transport(struct hdr_cursor *nh, struct
 		if (!load_header(nh, &tcph, sizeof(tcph)))
 			return PARSED_SHORT;
 		packet->tcp_flags = ((__u8 *)&tcph)[13];
+	} else if (packet->tuple.proto == IPPROTO_SCTP) {
+		if (!load_header(nh, &sctph, sizeof(sctph)))
+			return PARSED_SHORT;
+		packet->tcp_flags = sctp_as_tcp_flags(sctph.chunk);
 	}
 	return PARSED;
 }

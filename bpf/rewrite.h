@@ -5,6 +5,7 @@
 
 #include "csum.h"
 #include "packet.h"
+#include "sound.h"
 #include "verdict.h"
 
 static __always_inline bool write_ipv4(void *data, void *data_end, const struct packet *packet,
@@ -94,6 +95,34 @@ static __always_inline bool fix_transport_checksum(struct __sk_buff *skb,
 	return true;
 }
 
+/*
+ * SCTP's checksum covers no addresses; it must know the packet's whole length, so
+ * a first fragment cannot get other ports.
+ */
+__noinline int fix_sctp_checksum(struct __sk_buff *skb, const struct packet *packet,
+				 __u32 ports_difference)
+{
+	if (!packet)
+		return 0;
+	__u32 at = packet->l4 + offsetof(struct sctp_header, checksum);
+	__u32 length = ip_length(skb, packet);
+	__u32 header = packet->l4 - packet->l3;
+	__u32 checksum;
+
+	if (!ports_difference)
+		return 1;
+	if (packet->fragment || length <= header || bpf_skb_load_bytes(skb, at, &checksum, 4))
+		return 0;
+	checksum ^= crc32c_delta(ports_difference, length - header);
+	return !bpf_skb_store_bytes(skb, at, &checksum, sizeof(checksum), 0);
+}
+
+/* Sender's port in the low half, as the two lie in memory on the machines there are. */
+static __always_inline __u32 ports_word(__be16 sport, __be16 dport)
+{
+	return sport | (__u32)dport << 16;
+}
+
 /* Later fragments carry addresses only; their ports are in the first. */
 static __always_inline bool rewrite_packet(struct __sk_buff *skb, const struct packet *packet,
 					   const struct flow *flow)
@@ -112,6 +141,12 @@ static __always_inline bool rewrite_packet(struct __sk_buff *skb, const struct p
 	if (!(packet->is_ipv6 ? write_ipv6(data, data_end, packet, flow)
 			      : write_ipv4(data, data_end, packet, flow)))
 		return false;
+	if (packet->tuple.proto == IPPROTO_SCTP)
+		return packet->fragment == FRAGMENT_LATER ||
+		       fix_sctp_checksum(
+			       skb, packet,
+			       ports_word(flow->sport, flow->dport) ^
+				       ports_word(packet->tuple.sport, packet->tuple.dport));
 	return packet->fragment == FRAGMENT_LATER ||
 	       fix_transport_checksum(skb, packet, address_delta, port_delta);
 }

@@ -8,6 +8,7 @@
 #define KUBE_SHUNT_SOUND_H
 
 #include "packet.h"
+#include "sctp.h"
 
 /* Packets longer than their length field can say (GSO) have zero in it. */
 #define IP_LENGTH_MAX 0xffff
@@ -63,6 +64,8 @@ __noinline int is_sound(struct __sk_buff *skb, const struct packet *packet)
 
 	if (length < header)
 		return 0;
+	if (packet->tuple.proto == IPPROTO_SCTP)
+		return length - header >= sizeof(struct sctp_header);
 	if (is_tcp(packet))
 		return !bpf_skb_load_bytes(skb, packet->l4, &tcph, sizeof(tcph)) &&
 		       is_tcp_sound(packet, &tcph, length - header);

@@ -132,7 +132,8 @@ __noinline int track_flow(const struct packet *packet, struct flow *flow, bool i
 {
 	if (!packet || !flow)
 		return -1;
-	if (is_half_open && is_tcp(packet) && !(packet->tcp_flags & (TCP_SYN | TCP_RST)))
+	if (is_half_open && has_handshake(packet->tuple.proto) &&
+	    !(packet->tcp_flags & (TCP_SYN | TCP_RST)))
 		last_midflow = now;
 	if (packet->tcp_flags & (TCP_FIN | TCP_RST) || flow->flags & FLOW_RESET)
 		close_flow(&packet->tuple, flow, packet->tcp_flags);
@@ -148,7 +149,7 @@ static __always_inline bool needs_tracking(const struct packet *packet,
 					   const struct found_flow *found, __u32 now)
 {
 	if (found->is_new)
-		return is_tcp(packet) && !is_syn(packet);
+		return has_handshake(packet->tuple.proto) && !is_syn(packet);
 	return found->is_half_open || found->flow->last_seen != now ||
 	       packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
 	       is_request(packet, found->flow) || found->flow->flags & FLOW_RESET;

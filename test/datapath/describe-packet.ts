@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import { pseudoSum, sum16 } from './checksum.ts'
 import { proto } from './packet.ts'
+import { describeSctp, sctpProtocol } from './sctp.ts'
 
 /**
  * A frame as one line: `TCP 10.0.0.1:1 > 10.0.0.2:80 [S]`, with what is unusual about it
@@ -87,6 +88,10 @@ function describeTransport(head: Head, isWhole: boolean, notes: string[]): strin
   if (head.number === proto.icmp || head.number === proto.icmpv6)
     return describeIcmp(head, `${source} > ${target}`, notes)
   const ports = [head.body.readUInt16BE(0), head.body.readUInt16BE(2)] as const
+  if (head.number === sctpProtocol) {
+    const chunk = isWhole && !head.isFragment ? ` ${describeSctp(head.body)}` : ''
+    return `SCTP ${source}:${ports[0]} > ${target}:${ports[1]}${chunk}`
+  }
   if (isWhole && !head.isFragment) checkTransport(head, notes)
   const ends = `${source}:${ports[0]} > ${target}:${ports[1]}`
   if (head.number === proto.udp) return `UDP ${ends}`

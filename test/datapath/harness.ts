@@ -29,7 +29,7 @@ import { loadService, type Programs } from './load.ts'
 import { splitEnd, Tables } from './tables.ts'
 
 /** "address:port/PROTOCOL", what clients dial. */
-export type FrontendText = `${string}/${'TCP' | 'UDP'}`
+export type FrontendText = `${string}/${Protocol}`
 
 export interface ServiceOptions {
   readonly backends: readonly string[]
@@ -250,5 +250,5 @@ function keyBytes(key: FrontendKey): Buffer {
 }
 
 function protocolOf(frontend: FrontendText): Protocol {
-  return frontend.endsWith('/TCP') ? 'TCP' : 'UDP'
+  return frontend.split('/')[1] as Protocol // FrontendText has one
 }
