@@ -11,7 +11,7 @@ clang-format --dry-run -Werror bpf/*.c bpf/*.h bpf/loader/*.c bpf/loader/*.h tes
 eslint --max-warnings 0 src test bench
 tsc -p .
 
-quick=(test/unit test/cli test/laws test/scenario test/abi test/docs test/datapath test/native test/kube)
+quick=(test/unit test/cli test/laws test/scenario test/abi test/docs test/datapath test/native test/kube test/demo bench)
 slow=(test/cluster-self test/e2e)
 
 tests() {

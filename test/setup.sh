@@ -87,6 +87,7 @@ modules_are_current() {
 # either way.
 npm_install() {
   local log
+  [ ! -L node_modules ] || fail 'node_modules is a link: installing would empty what it points to'
   log=$(npm ci --no-fund --no-audit 2>&1) && return 0
   say 'npm ci refused; installing what the lock file names with npm install'
   npm install --no-save --no-fund --no-audit && return 0
