@@ -63,6 +63,7 @@ class ClusterFile {
       this.#noteGood()
       return
     }
+    if (text.trim() === '' && this.#size() > 0) throw emptied(path)
     const objects = readClusterObjects(path, text)
     const chosen = this.#options.targets.map(({ resource }) => this.#choose(resource, objects))
     this.#hash = hash
@@ -199,6 +200,11 @@ function completed(resource: Resource, { raw, namespace, name }: ClusterObject):
       resourceVersion: `file-${hashOf(JSON.stringify(raw))}`,
     },
   }
+}
+
+/** Somebody is about to write it, or lost it; whoever wants no objects can say so. */
+function emptied(path: string): ShuntError {
+  return new ShuntError('KSH_CONFIG', `${path}: is empty; no objects at all are "[]"`)
 }
 
 async function readText(path: string): Promise<string> {

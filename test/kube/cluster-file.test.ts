@@ -163,6 +163,18 @@ test('a bad reload keeps what was there, reports file and line, and heals', asyn
   assert.equal(mirror.health?.restarts, 2)
 })
 
+test('a file that is emptied keeps what was there; an empty list does not', async (t) => {
+  const path = join(scratch(t), 'cluster')
+  writeFileSync(path, yaml(service('a')))
+  const { services: mirror } = follow(t, path)
+  await mirror.untilSynced()
+  writeFileSync(path, '\n')
+  await mirror.until(() => (mirror.health?.lastError ?? '').includes('is empty'))
+  assert.deepEqual(mirror.names(), ['default/a'])
+  writeFileSync(path, '[]')
+  await mirror.until(() => mirror.objects.size === 0)
+})
+
 test('writing the same content again tells nobody', async (t) => {
   const path = join(scratch(t), 'cluster')
   writeFileSync(path, yaml(service('a')))
