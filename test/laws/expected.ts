@@ -1,6 +1,6 @@
 import type { FakeCluster } from '../fakes/fake-cluster.ts'
-import type { RawSlice } from './reference-endpoints.ts'
-import { expectedDump, type RawNode, type RawService } from './reference.ts'
+import type { RawNode, RawService, RawSlice } from './raw-objects.ts'
+import { expectedDump } from './reference.ts'
 
 /** The rules under which the laws are tested. */
 export const rules = {

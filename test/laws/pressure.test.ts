@@ -5,7 +5,7 @@ import { refusals, wakeAt } from '../../src/plan/plan.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 import { checkReaders } from './readers.ts'
 import { expected, rules } from './expected.ts'
-import type { RawService } from './reference.ts'
+import type { RawService } from './raw-objects.ts'
 import { history, type Event } from './world.ts'
 
 const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 400) }

@@ -1,35 +1,12 @@
-import { hostText, type RawPort, type RawService, type World } from './reference.ts'
+import {
+  hostText,
+  type RawEndpoint,
+  type RawPort,
+  type RawService,
+  type World,
+} from './raw-objects.ts'
 
 /* Which endpoints, for whom: the second half of the reference. */
-
-export interface RawEndpoint {
-  readonly addresses: readonly string[]
-  readonly nodeName: string
-  readonly conditions: {
-    readonly ready: boolean | null
-    readonly serving: boolean | null
-    readonly terminating: boolean | null
-  }
-  readonly hints: {
-    readonly forZones: readonly { readonly name: string }[]
-    readonly forNodes: readonly { readonly name: string }[]
-  } | null
-}
-
-export interface RawSlice {
-  readonly metadata: {
-    readonly namespace: string
-    readonly name: string
-    readonly labels: Readonly<Record<string, string>>
-  }
-  readonly addressType: string
-  readonly ports: readonly {
-    readonly name: string
-    readonly port: number
-    readonly protocol: string
-  }[]
-  readonly endpoints: readonly RawEndpoint[]
-}
 
 export interface Found {
   readonly text: string

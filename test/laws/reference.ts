@@ -2,58 +2,8 @@
  * From objects to frontends, a second time: slow, from the words of the specification, sharing
  * nothing with src/. Only for objects that the generators in world.ts make.
  */
-import { describeSets, findEndpoints, type RawSlice } from './reference-endpoints.ts'
-
-export interface RawService {
-  readonly metadata: {
-    readonly namespace: string
-    readonly name: string
-    readonly uid: string
-    readonly creationTimestamp: string
-    readonly labels: Readonly<Record<string, string>>
-  }
-  readonly spec: {
-    readonly type: string
-    readonly clusterIPs: readonly string[]
-    readonly externalIPs: readonly string[]
-    readonly internalTrafficPolicy: string
-    readonly externalTrafficPolicy: string
-    readonly sessionAffinity: string
-    readonly loadBalancerSourceRanges: readonly string[]
-    readonly ports: readonly RawPort[]
-  }
-  readonly status: {
-    readonly loadBalancer: {
-      readonly ingress: readonly { readonly ip: string; readonly ipMode?: string }[]
-    }
-  }
-}
-
-export interface RawPort {
-  readonly name: string
-  readonly port: number
-  readonly protocol: string
-  readonly nodePort: number
-}
-
-export interface RawNode {
-  readonly metadata: {
-    readonly name: string
-    readonly labels: Readonly<Record<string, string>>
-  }
-  readonly spec: { readonly podCIDRs: readonly string[] }
-  readonly status: {
-    readonly addresses: readonly { readonly type: string; readonly address: string }[]
-  }
-}
-
-/** Everything the frontends of this node depend on. */
-export interface World {
-  readonly services: readonly RawService[]
-  readonly slices: readonly RawSlice[]
-  readonly node: RawNode | undefined
-  readonly interfaceAddresses: readonly string[]
-}
+import { hostText, type RawPort, type RawService, type World } from './raw-objects.ts'
+import { describeSets, findEndpoints } from './reference-endpoints.ts'
 
 /** The plain dump that the maps should give for these objects. */
 export function expectedDump(world: World): string {
@@ -83,10 +33,6 @@ export function expectedDump(world: World): string {
     .sort()
     .map((line) => `${line}\n`)
     .join('')
-}
-
-export function hostText(address: string): string {
-  return address.includes(':') ? `[${address}]` : address
 }
 
 function byAge(a: RawService, b: RawService): number {

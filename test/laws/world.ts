@@ -1,6 +1,5 @@
 import fc from 'fast-check'
-import type { RawEndpoint, RawSlice } from './reference-endpoints.ts'
-import type { RawNode, RawService } from './reference.ts'
+import type { RawEndpoint, RawNode, RawService, RawSlice } from './raw-objects.ts'
 
 /** Something that happens to a cluster. */
 export type Event =
