@@ -109,18 +109,25 @@ function standardError(): (line: string) => void {
   return (line) => void destination.write(line)
 }
 
-/** A JSON record as a line that reads like klog's: `I1121 00:50:41.172 4711] "msg" key="value"`. */
+/**
+ * A JSON record as a line of klog's: `I1121 00:50:41.172000    4711 kube-shunt:1] "msg" key="value"`.
+ * Readers of klog want a file and line in it; there is neither here.
+ */
 export function formatLine(line: string): string {
   const record = JSON.parse(line) as Record<string, unknown> // written by pino just now
   const { level, ts, msg } = record
   const at = new Date(Number(ts)).toISOString()
-  const stamp = `${at.slice(5, 7)}${at.slice(8, 10)} ${at.slice(11, 23)}`
+  const stamp = `${at.slice(5, 7)}${at.slice(8, 10)} ${at.slice(11, 23)}000`
   const texts = Object.entries(record)
     .filter(([name]) => !klogKeys.includes(name))
     .map(([name, value]) => ` ${name}=${fieldText(value)}`)
-  const letter = String(level).charAt(0).toUpperCase()
-  return `${letter}${stamp} ${process.pid}] ${JSON.stringify(msg)}${texts.join('')}\n`
+  const letter = letters[String(level)] ?? 'I'
+  const pid = String(process.pid).padStart(7)
+  return `${letter}${stamp} ${pid} kube-shunt:1] ${JSON.stringify(msg)}${texts.join('')}\n`
 }
+
+/* klog has no letter for details: they are information at a higher verbosity. */
+const letters: Readonly<Record<string, string>> = { warn: 'W', error: 'E', fatal: 'F' }
 
 const klogKeys = ['level', 'v', 'ts', 'msg']
 

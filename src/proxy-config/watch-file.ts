@@ -1,4 +1,4 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
 export interface WatchOptions {
   readonly path: string
@@ -9,20 +9,20 @@ export interface WatchOptions {
 }
 
 /**
- * Notices that a configuration file has another content. Looks at the file itself again and
- * again, as a ConfigMap is replaced by turning a link, which changes nothing in the old file.
+ * Notices that a configuration file has another content. Reads it again and again: a ConfigMap is
+ * replaced by turning a link, and two writes in one tick of the kernel leave one time on a file.
  */
 export function watchConfigFile(options: WatchOptions): void {
-  const { path, changed, signal, intervalMilliseconds: interval = 1000 } = options
+  const { path, changed, signal, intervalMilliseconds = 1000 } = options
   const before = contentOf(path)
-  const look = (): void => {
+  const timer = setInterval(() => {
     const now = contentOf(path)
     if (now === undefined || now === before) return
-    unwatchFile(path, look)
+    clearInterval(timer)
     changed()
-  }
-  watchFile(path, { interval, persistent: false }, look)
-  signal.addEventListener('abort', () => unwatchFile(path, look), { once: true })
+  }, intervalMilliseconds)
+  timer.unref()
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true })
 }
 
 /* Undefined while the file is being replaced. */

@@ -92,11 +92,13 @@ describe('createLog', () => {
     assert.equal(written({ format: 'json', verbosity: 1 }).length, 2)
   })
 
-  test('writes lines that read like klog', () => {
+  test('writes lines that readers of klog take apart', () => {
     const [debug, warn] = written({ format: 'pretty', verbosity: 1 })
+    const reader = /^(\w)(\d{4} \S*)\s+(\d+)\s+([^ \]]+)\] (.*)$/
+    for (const line of [debug!, warn!]) assert.match(line.trimEnd(), reader)
     assert.match(
       debug!,
-      /^D\d{4} \d\d:\d\d:\d\d\.\d{3} \d+\] "frontend published" service="a\/b"\n$/,
+      /^I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ kube-shunt:1\] "frontend published" service="a\/b"\n$/,
     )
     assert.match(warn!, /^W.*\] "list failed" err="list services: refused" count=2\n$/)
   })
