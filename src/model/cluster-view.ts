@@ -1,3 +1,4 @@
+import { addressScope } from './address.ts'
 import {
   createAddressOwners,
   updateOwners,
@@ -60,7 +61,8 @@ export function createClusterView(
       return move()
     },
     setInterfaceAddresses(addresses) {
-      const sorted = [...new Set(addresses)].sort()
+      // link-local ones come and go with every pod's device, and can be no VIP
+      const sorted = [...new Set(addresses)].filter(isUnicast).sort()
       if (sameTexts(sorted, interfaceAddresses)) return false
       interfaceAddresses = sorted
       return move()
@@ -109,6 +111,10 @@ function addUsers(endpoints: EndpointTracker, { services, clusterIPs }: OwnerCha
     )
     if (isUser) services.add(name)
   }
+}
+
+function isUnicast(address: string): boolean {
+  return addressScope(address) === 'unicast'
 }
 
 function sameNode(a: NodeView, b: NodeView): boolean {

@@ -117,3 +117,42 @@ test('clusterState: a health check follows the Service and its local endpoints',
   state.takeChanged()
   assert.equal(state.healthCheck(web), undefined)
 })
+
+test('clusterState: the Node and the addresses of interfaces bring up every Service again', () => {
+  const { state } = observed()
+  state.services.upsert(service('web', 81))
+  state.takeChanged()
+  const node = (zone: string) => ({
+    metadata: { name: 'node1', labels: { 'topology.kubernetes.io/zone': zone } },
+  })
+  const changes: readonly (readonly [string, () => void, boolean])[] = [
+    ['a zone', () => state.node.upsert(node('a')), true],
+    ['the same zone', () => state.node.upsert(node('a')), false],
+    ['another zone', () => state.node.upsert(node('b')), true],
+    ['another node', () => state.node.upsert({ metadata: { name: 'other' } }), false],
+    ['the Node is gone', () => state.node.remove({ namespace: '', name: 'node1' }), false],
+    ['an address', () => state.setInterfaceAddresses(['192.168.0.1']), true],
+    ['a link-local one', () => state.setInterfaceAddresses(['fe80::1', '192.168.0.1']), false],
+  ]
+  for (const [what, change, expected] of changes) {
+    change()
+    assert.deepEqual([...state.takeChanged()], expected ? ['default/web'] : [], what)
+  }
+})
+
+test('clusterState: what is around a Service is refused with what is wrong in it', () => {
+  const { state, refused } = observed()
+  const bad = service('web', 99999) as { spec: object }
+  state.services.upsert({ ...bad, spec: { ...bad.spec, externalIPs: ['192.0.2.1'] } })
+  state.takeChanged()
+  state.resolve('default/web' as ServiceName)
+  state.resolve('default/web' as ServiceName)
+  assert.deepEqual(
+    refused.map(({ refusals }) => refusals.map(({ field }) => field)),
+    [['spec.ports[1].port'], ['spec.ports[1].port', 'spec.externalIPs']],
+  )
+  state.services.remove({ namespace: 'default', name: 'web' })
+  state.takeChanged()
+  state.resolve('default/web' as ServiceName)
+  assert.deepEqual(refused.at(-1)?.refusals, [])
+})
