@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { fieldAt, fieldPaths } from '../../src/proxy-config/fields.ts'
 import type { Fate } from '../../src/proxy-config/field.ts'
 import { fateText, proxyFlags } from '../../src/proxy-config/flags.ts'
-import { proxyConfigObject } from '../../src/proxy-config/write.ts'
+import { fieldText } from '../../src/proxy-config/flagz.ts'
 import { completeFile } from '../../src/proxy-config/complete.ts'
 import { metricFamilies } from './metric-families.ts'
 
@@ -68,24 +68,11 @@ const kinds: Readonly<Record<Fate['kind'], string>> = {
 }
 
 function fieldRows(): string[][] {
-  const defaults = flatten(proxyConfigObject(completeFile({})))
+  const defaults = completeFile({})
   return fieldPaths.map((path) => {
     const { fate } = fieldAt(path)
-    return [code(path), code(defaults.get(path) ?? ''), kinds[fate.kind], reason(fate)]
+    return [code(path), code(fieldText(defaults, path)), kinds[fate.kind], reason(fate)]
   })
-}
-
-function flatten(tree: Readonly<Record<string, unknown>>, prefix = ''): Map<string, string> {
-  const flat = new Map<string, string>()
-  for (const [key, value] of Object.entries(tree)) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      const nested = value as Readonly<Record<string, unknown>>
-      for (const [path, text] of flatten(nested, `${prefix}${key}.`)) flat.set(path, text)
-    } else {
-      flat.set(`${prefix}${key}`, value === null ? '' : String(value as string | number | boolean))
-    }
-  }
-  return flat
 }
 
 function flagRows(): string[][] {
