@@ -128,10 +128,7 @@ export function readProxyConfig(flags: Flags): ProxyConfig {
 
 /** Flags that were accepted and change nothing yet. */
 export function flagsWithoutEffect(config: Config): string[] {
-  return [
-    ...(config.externalIpCidrs.length > 0 ? ['--external-ip-cidrs'] : []),
-    ...(config.snatPorts === undefined ? [] : ['--snat-ports']),
-  ]
+  return config.snatPorts === undefined ? [] : ['--snat-ports']
 }
 
 /** What /configz shows: kube-proxy's configuration, and everything of our own. */

@@ -26,7 +26,7 @@ export const runOptions: Readonly<Record<string, Options>> = {
   xdp: text('XDP on uplinks: off (others not supported yet)', { default: 'off' }),
   devices: text('uplinks, as globs separated by commas; default: detected'),
   'pod-devices': text('host ends of pods, as globs separated by commas; default: detected'),
-  'external-ip-cidrs': text('ranges in which externalIPs are allowed (no effect yet)'),
+  'external-ip-cidrs': text('ranges in which externalIPs are allowed; default: none'),
   'snat-ports': text('source ports for SNAT, LOW-HIGH (no effect yet)'),
   'flow-table-entries': text('room for established flow halves; default: from memory'),
   'frontends-max': text('room for frontends; default: 65536'),

@@ -55,7 +55,7 @@ function fromFlags(read: FlagReader): Loaded {
     const where = flag === undefined ? '' : `--${flag}: `
     throw new ShuntError('KSH_USAGE', where + messageOfAll(invalid))
   }
-  const notes = [...valueNotes(given), ...flagNotes(read)]
+  const notes = [...valueNotes(given), ...bindAddressNotes(given), ...flagNotes(read)]
   return { values, given, file: undefined, notes }
 }
 
@@ -73,6 +73,7 @@ function fromFile(file: string, read: FlagReader): Loaded {
   const notes = [
     ...(strict === '' ? [] : [lenientNote(strict)]),
     ...valueNotes(given),
+    ...bindAddressNotes(given),
     ...flagNotes(read),
     ...overruledNotes(read),
   ]
@@ -149,6 +150,12 @@ function valueNotes(given: GivenValues): Note[] {
     if (fate.kind === 'honoured' || isUnset || value === 'null') return []
     return [{ message: 'setting has no effect', field: path, value, reason: fateText(fate) }]
   })
+}
+
+function bindAddressNotes({ bindAddress: value = '' }: GivenValues): Note[] {
+  if (['', '0.0.0.0', '::'].includes(value)) return []
+  const reason = 'an override of the node address (no effect yet)'
+  return [{ message: 'setting has no effect', field: 'bindAddress', value, reason }]
 }
 
 function shown(value: unknown): string | number | boolean {

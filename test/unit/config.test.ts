@@ -97,7 +97,7 @@ describe('configOf', () => {
     const given = config({ 'external-ip-cidrs': '192.0.2.77/24, FD00::1/64', 'snat-ports': '1-9' })
     assert.deepEqual(given.externalIpCidrs, ['192.0.2.0/24', 'fd00::/64'])
     assert.deepEqual(given.snatPorts, { low: 1, high: 9 })
-    assert.deepEqual(flagsWithoutEffect(given), ['--external-ip-cidrs', '--snat-ports'])
+    assert.deepEqual(flagsWithoutEffect(given), ['--snat-ports'])
     assert.deepEqual(flagsWithoutEffect(config({})), [])
   })
 

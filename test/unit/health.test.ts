@@ -207,3 +207,28 @@ describe('listen', () => {
     await ended
   })
 })
+
+test('listen: a server that is told to end after a failure does not try again', async () => {
+  const holder = createServer()
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
+  const { port } = holder.address() as AddressInfo
+  const messages: string[] = []
+  const told = Promise.withResolvers<undefined>()
+  const listener = listen({
+    ...{ name: 'healthz', address: { host: '127.0.0.1', port }, routes: new Map() },
+    log: { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 },
+    retryMilliseconds: 1,
+    bindFailed(error) {
+      messages.push(error.message)
+      told.resolve(undefined)
+      return 'end'
+    },
+  })
+  await told.promise
+  await new Promise((resolve) => holder.close(resolve))
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/`))
+  assert.equal(messages.length, 1)
+  assert.match(messages[0]!, /^serve healthz on 127\.0\.0\.1:\d+: .*EADDRINUSE/)
+  await listener.close()
+})

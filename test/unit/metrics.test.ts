@@ -226,3 +226,56 @@ test('the metrics server has the paths of kube-proxy', async () => {
   assert.deepEqual([status, type], [200, 'text/plain; version=0.0.4; charset=utf-8'])
   assert.ok(parse(text).samples.size > 100)
 })
+
+test('the metrics server has the pages of kube-proxy', async () => {
+  const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 }
+  const listener = serveMetrics({
+    address: { host: '127.0.0.1', port: 0 },
+    metrics: busyMetrics(),
+    configz: () => ({}),
+    flagz: () => [['cluster-cidr', '10.244.0.0/16']],
+    version: '1.2.3',
+    log,
+  })
+  open.push(listener)
+  const url = `http://127.0.0.1:${(await listener.bound).port}`
+  const get = async (path: string): Promise<string> => (await fetch(`${url}${path}`)).text()
+  assert.match(
+    await get('/flagz'),
+    /^\nkube-proxy flagz\nWarning: .*\n\ncluster-cidr=10.244.0.0\/16\n/,
+  )
+  const status = await get('/statusz')
+  assert.match(status, /^Binary version: 1\.2\.3$/m)
+  assert.match(status, /^Paths: \/configz .*\/metrics\/slis .*\/statusz$/m)
+  await get('/healthz')
+  const { samples } = parse(await get('/metrics/slis'))
+  assert.equal(samples.get('kubernetes_healthcheck{name="ping",type="healthz"}'), 1)
+  const total = 'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"}'
+  assert.equal(samples.get(total), 1)
+})
+
+test('requests to the API server are counted by answer and host, failures as errors', async () => {
+  const metrics = new Metrics(readers(), '')
+  const request = { method: 'GET', host: '192.0.2.1:6443', seconds: 0.02 }
+  metrics.requested({ ...request, status: 200 })
+  metrics.requested({ ...request, status: undefined })
+  const { samples } = await scrape(metrics)
+  const requests = (code: string): number | undefined =>
+    samples.get(`rest_client_requests_total{code="${code}",host="192.0.2.1:6443",method="GET"}`)
+  assert.deepEqual([requests('200'), requests('<error>')], [1, 1])
+  const durations = 'rest_client_request_duration_seconds'
+  const labels = 'verb="GET",host="192.0.2.1:6443"'
+  const reversed = 'host="192.0.2.1:6443",verb="GET"'
+  const count = samples.get(`${durations}_count{${labels}}`)
+  assert.equal(count ?? samples.get(`${durations}_count{${reversed}}`), 2)
+})
+
+test('a version of Kubernetes is told only when one was given', async () => {
+  const without = await scrape(new Metrics(readers(), '1.2.3'))
+  assert.ok(![...without.types.keys()].some((name) => name.startsWith('kubernetes_')))
+  const facts = { reportedVersion: 'v1.36.2', featureGates: new Map([['A', false]]) }
+  const { samples } = await scrape(new Metrics(readers(), '1.2.3', facts))
+  const info = [...samples].find(([name]) => name.startsWith('kubernetes_build_info{'))
+  assert.match(info?.[0] ?? '', /major="1",minor="36",git_version="v1\.36\.2"/)
+  assert.equal(samples.get('kubernetes_feature_enabled{name="A",stage=""}'), 0)
+})

@@ -239,7 +239,12 @@ test('proxySettings: NodePort addresses follow the list, then the mode', () => {
 test('proxySettings: a bind address that is no wildcard overrides the node address', () => {
   assert.equal(settings(load({})).nodeAddress, undefined)
   assert.equal(settings(load({ 'bind-address': '::' })).nodeAddress, undefined)
-  assert.equal(settings(load({ 'bind-address': 'FD00::7' })).nodeAddress, 'fd00::7')
+  const given = load({ 'bind-address': 'FD00::7' })
+  assert.equal(settings(given).nodeAddress, 'fd00::7')
+  assert.deepEqual(
+    given.notes.map(({ field }) => field),
+    ['bindAddress'],
+  )
 })
 
 test('proxySettings: the gate AllowServiceExternalIPs is honoured, unknown gates are kept', () => {
