@@ -118,35 +118,36 @@ function setLifetimes(object: BpfObject, lifetimes: FlowLifetimes): void {
   }
 }
 
-function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
-  const entries: Readonly<Record<string, number>> = {
-    frontends: sizes.frontends,
-    frontend_words: sizes.frontends,
-    frontend_names: sizes.frontends,
-    frontend_stats: sizes.frontends,
-    backends: sizes.backends,
-    backend_states: sizes.backends,
-    flows: sizes.flows,
-    half_open: sizes.halfOpen,
-    affinity: sizes.halfOpen,
-  }
-  for (const map of object.maps().filter((name) => !name.includes('.'))) {
-    const wanted = entries[map]
-    if (wanted !== undefined) object.setMapEntries(map, wanted)
-    object.setMapPin(map, join(root.maps, map))
-  }
+/** Maps that are indexed alike, by the size that says how large they are. */
+const mapsOfSize: Readonly<Record<keyof MapSizes, readonly string[]>> = {
+  frontends: ['frontends', 'frontend_words', 'frontend_names', 'frontend_stats'],
+  backends: ['backends', 'backend_states'],
+  flows: ['flows'],
+  halfOpen: ['half_open', 'affinity'],
 }
 
-/** Takes pinned maps of another size as they are; what holds only statistics is made anew. */
+function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
+  const maps = object.maps().filter((name) => !name.includes('.'))
+  for (const [size, sized] of Object.entries(mapsOfSize))
+    for (const map of sized.filter((name) => maps.includes(name)))
+      object.setMapEntries(map, sizes[size as keyof MapSizes]) // its own keys
+  for (const map of maps) object.setMapPin(map, join(root.maps, map))
+}
+
+/**
+ * Takes pinned maps of another size as they are, and makes those that go with them as large;
+ * what holds only statistics is made anew.
+ */
 function fitPins(object: BpfObject): string[] {
   const kept: string[] = []
-  for (const { map, path, field, pinned, wanted } of object.pinMismatches()) {
-    if (disposableMaps.includes(map)) unpin(path)
-    else if (field === 'maxEntries') {
-      object.setMapEntries(map, pinned)
-      kept.push(`map ${map} keeps its ${pinned} entries until cleanup (asked for: ${wanted})`)
-    }
+  const maps = object.maps()
+  for (const { map, field, pinned, wanted } of object.pinMismatches()) {
+    if (field !== 'maxEntries' || disposableMaps.includes(map)) continue
+    const alike = Object.values(mapsOfSize).find((sized) => sized.includes(map)) ?? [map]
+    for (const other of alike) if (maps.includes(other)) object.setMapEntries(other, pinned)
+    kept.push(`map ${map} keeps its ${pinned} entries until cleanup (asked for: ${wanted})`)
   }
+  for (const { map, path } of object.pinMismatches()) if (disposableMaps.includes(map)) unpin(path)
   return kept
 }
 

@@ -20,8 +20,9 @@ before(async () => {
 })
 after(() => cluster.close())
 
-test('a second agent on a root ends with 4, and the root is free when the first is killed', async () => {
+test('a second agent on a root ends with 4, and the root is free when the first is killed', async (t) => {
   const first = await node.startAgent()
+  t.after(() => first.stop('SIGKILL'))
   const second = await run(node.bpffs)
   assert.deepEqual([second.code, second.stderr.includes('another agent owns')], [4, true])
   await untilServed(node.pod('a'), vip)
@@ -41,6 +42,21 @@ test('directories of the root are 0700 and pins 0600', async () => {
   )
   assert.deepEqual([...modes].sort(), ['directory 700', 'pin 600'])
   assert.equal(fs.statSync(node.bpffs).mode & 0o7777, 0o700)
+})
+
+test('a start with smaller sizes goes on with the maps there are', async (t) => {
+  const agent = await node.startAgent({ flags: ['--frontends-max=64', '--backends-max=64'] })
+  t.after(() => agent.stop())
+  assert.match(agent.log(), /map frontends keeps its 4096 entries/)
+  /* More frontends than asked for now: every map that goes with them has to be as large. */
+  cluster.objects.put(...manyServices(40))
+  await untilServed(node.pod('a'), hostPort(cluster.clusterIp(140), vipPort), { within: 2_000 })
+  const { status } = await agent.get('http://127.0.0.1:10249/metrics')
+  assert.equal(status, 200)
+  const sizes = await Promise.all(['frontends', 'frontend_names', 'frontend_stats'].map(sizeOf))
+  assert.deepEqual(sizes, [4096, 4096, 4096])
+  cluster.objects.remove(...manyServices(40))
+  assert.doesNotMatch(agent.log(), /"msg":"pass failed"/)
 })
 
 test('a root of somebody else, or one that is open to others, is refused with 4', async () => {
@@ -87,9 +103,10 @@ test('without the right to load programs the agent ends with 3 and leaves nothin
   }
 })
 
-test('CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are all that the agent needs', async () => {
+test('CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are all that the agent needs', async (t) => {
   const root = otherRoot('least')
   const agent = node.spawn(command(root, { capabilities: '+bpf,+net_admin,+perfmon' }))
+  t.after(() => agent.stop('SIGKILL'))
   await eventually(() => assert.match(agent.stderr(), /"agent started"/), 20_000)
   assert.doesNotMatch(agent.stderr(), /"level":"(warn|error)"/)
   await untilServed(node.pod('a'), vip)
@@ -106,6 +123,18 @@ test('a malformed cluster file ends the start with 2, its name and its line', as
   assert.match(stderr, /malformed\.yaml: line 4/)
   assert.deepEqual(fs.readdirSync(join(root, 'v1/links')), [])
 })
+
+async function sizeOf(map: string): Promise<number> {
+  const path = join(node.bpffs, 'v1/maps', map)
+  const { stdout } = await node.exec(['bpftool', '-j', 'map', 'show', 'pinned', path])
+  return (JSON.parse(stdout) as { max_entries: number }).max_entries
+}
+
+/** So many Services, from number 101 on. */
+function manyServices(count: number): ReturnType<typeof serviceFor> {
+  const numbers = Array.from({ length: count }, (_, index) => 101 + index)
+  return numbers.flatMap((n) => serviceFor(cluster, n, [node.pod('b')]))
+}
 
 interface Variant {
   readonly clusterFile?: string
