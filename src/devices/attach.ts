@@ -40,7 +40,12 @@ export interface Attacher {
   devices(): readonly PodDevice[]
 }
 
-const directions: readonly Direction[] = ['ingress', 'egress']
+/**
+ * Replies first: a request that is translated before its answer can be turned back is reset by
+ * the client. They go in the opposite order.
+ */
+const attachOrder: readonly Direction[] = ['egress', 'ingress']
+const detachOrder: readonly Direction[] = ['ingress', 'egress']
 
 /** Starts from the links that an earlier agent has pinned. */
 export function createAttacher(options: AttachOptions): Attacher {
@@ -57,13 +62,13 @@ export function createAttacher(options: AttachOptions): Attacher {
       const indexes = new Set(wanted.map((device) => device.index))
       for (const index of place.known()) {
         if (indexes.has(index)) continue
-        for (const direction of directions) removeQuietly(place, index, direction)
+        for (const direction of detachOrder) removeQuietly(place, index, direction)
         attached.delete(index)
         report.detached.push(index)
       }
       for (const device of wanted) {
         try {
-          const isNew = directions
+          const isNew = attachOrder
             .map((direction) => place.ensure(device, direction))
             .includes(true)
           if (isNew) report.attached.push(device)

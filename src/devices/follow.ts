@@ -1,4 +1,4 @@
-import type { RawMap } from 'bpf'
+import { BPFError, type RawMap } from 'bpf'
 import { device as deviceCodec } from '../datapath/abi.ts'
 import { indexKey } from '../datapath/percpu.ts'
 import type { Attacher, AttachReport } from './attach.ts'
@@ -34,9 +34,14 @@ export function followPodDevices(options: FollowOptions): Following {
   let isReady = false
   const sync = (): void => {
     isDue = false
-    const wanted = choosePodDevices(watch.table, options.choice())
-    writeDevices(options.devicesMap, known, wanted)
-    options.synced(options.attacher.sync(wanted))
+    if (!isReady) return
+    try {
+      const wanted = choosePodDevices(watch.table, options.choice())
+      writeDevices(options.devicesMap, known, wanted)
+      options.synced(options.attacher.sync(wanted))
+    } catch (error) {
+      options.failed(error instanceof Error ? error : new Error(String(error)))
+    }
   }
   /* The events at hand share one sync. */
   const recheck = (): void => {
@@ -81,7 +86,17 @@ function writeDevices(map: RawMap, known: Map<number, number>, wanted: readonly 
   for (const { index, bridge } of wanted) {
     if (known.get(index) === bridge) continue
     deviceCodec.format(value, { master: bridge, flags: 0 })
-    map.set(indexKey(index), value)
-    known.set(index, bridge)
+    if (enter(map, indexKey(index), value)) known.set(index, bridge)
+  }
+}
+
+/** A device for which the map has no room is routed instead of bridged, and asked about again. */
+function enter(map: RawMap, key: Buffer, value: Buffer): boolean {
+  try {
+    map.set(key, value)
+    return true
+  } catch (error) {
+    if (error instanceof BPFError && error.code === 'E2BIG') return false
+    throw error
   }
 }
