@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { testRunAsync } from '../../src/datapath/native-run.ts'
-import { oneBackend, v4 } from './cast.ts'
+import { ask, connect, oneBackend, v4 } from './cast.ts'
 import { describeFrame } from './describe-packet.ts'
 import { datapath, type Node } from './harness.ts'
 import { frame } from './packet.ts'
@@ -43,6 +43,32 @@ function isRight({ key, flow }: Entry): boolean {
   const wanted = key.dport === 80 ? `${client} > ${backend}` : `${vip} > ${client}`
   return tupleText(flow) === wanted
 }
+
+describe('an element that became another flow’s', () => {
+  const services = oneBackend(v4)
+
+  test('is a miss for a client: its packet gets a flow of its own', () => {
+    const node = datapath({ services })
+    connect(node, v4)
+    const { key, flow } = node.tables.entry(`${v4.client} > ${vip}`)
+    const other = { ...v4, client: '10.244.0.3:40000' }
+    node.tables.put('flows', { ...key, saddr: '10.244.0.3' }, flow)
+    const out = node.fromPod(ask(other, { tcp: 'A' }))
+    assert.equal(out.text, `next: TCP ${other.client} > ${backend} [A]`)
+  })
+
+  test('is a miss for an answer: it is left alone', () => {
+    const node = datapath({ services })
+    connect(node, v4)
+    const { key, flow } = node.tables.entry(`${backend} > ${v4.client}`)
+    for (const changes of [{ daddr: '10.244.0.3' }, { dport: 40001 }]) {
+      node.tables.put('flows', { ...key, ...changes }, flow)
+      const to = `${changes.daddr ?? key.daddr}:${changes.dport ?? key.dport}`
+      const out = node.toPod(frame({ from: backend, to, tcp: 'A' }))
+      assert.equal(out.text, 'next: untouched')
+    }
+  })
+})
 
 describe('tables so small that elements are recycled under their readers', () => {
   for (const entries of [1, 2, 3, 8]) {
