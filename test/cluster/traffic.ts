@@ -38,6 +38,8 @@ export interface PingPongOptions {
 
 /** Flows under way. */
 export interface PingPong {
+  /** Of the process whose sockets they are. */
+  readonly pid: number
   /** The newest report, at most a second old. */
   latest(): FlowReport | undefined
   /** Resolves with the first report, made each second, that the predicate accepts. */
@@ -61,6 +63,7 @@ export async function pingPong(
   const latest = lastReport(process, parseFlows)
   if (!options.mayFail) await process.waitForLine((line) => line.includes('"established"'))
   return {
+    pid: process.pid,
     latest,
     async until(accept, milliseconds) {
       const line = await process.waitForLine((text) => accept(parseFlows(text)), milliseconds)

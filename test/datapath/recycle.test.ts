@@ -77,10 +77,9 @@ describe('tables so small that elements are recycled under their readers', () =>
       const node = datapath({ services: oneBackend(v4), entries: sizes })
       const wrong = await storm(node)
       const lost = [...wrong.values()].reduce((sum, times) => sum + times, 0)
-      context.diagnostic(
-        `${lost} of ${ports.length * rounds * 3} packets met another flow’s element`,
-      )
-      assert.ok(lost <= 3, [...wrong.keys()].join('\n'))
+      const sent = ports.length * rounds * 3
+      context.diagnostic(`${lost} of ${sent} packets met another flow’s element`)
+      assert.ok(lost <= sent / 1000, [...wrong.keys()].join('\n'))
       const odd = node.tables.entries().filter((entry) => !isRight(entry))
       assert.deepEqual(
         odd.map((entry) => tupleText(entry.key)),

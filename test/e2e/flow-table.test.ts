@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { dial, pingPong } from '../cluster/traffic.ts'
 import type { FlowReport } from '../cluster/traffic-reports.ts'
 import { readMetric } from './metrics-page.ts'
-import { families, serviceFor, servingForAll, untilServed } from './serving.ts'
+import { eventually, families, serviceFor, servingForAll, untilServed } from './serving.ts'
 
 /* `--midflow-grace 0s`: a lost flow is ours to mend at once, no former proxy may know better. */
 const flags = ['--flow-table-entries=1024', '--midflow-grace=0s']
@@ -37,8 +37,11 @@ for (const [what, isMatch] of [
       families.map((family) => pingPong(client, serving.vip(1, family), 25, { intervalMs: 50 })),
     )
     for (let round = 0; round < 3; round++) {
-      const deleted = await deleteHalves(isMatch)
-      assert.ok(deleted >= 50, `${deleted} entries`)
+      await eventually(async () => assert.ok((await findHalves(isMatch)).length >= 50))
+      /* An answer on its way at this very moment would reach the client untranslated. */
+      for (const { pid } of lasting) process.kill(pid, 'SIGSTOP')
+      await deleteEntries(await findHalves(isMatch))
+      for (const { pid } of lasting) process.kill(pid, 'SIGCONT')
       const { pings } = lasting[0]!.latest()!
       await lasting[0]!.until((report) => report.pings > pings + 100)
     }
@@ -72,17 +75,23 @@ interface Half {
   readonly isReverse: boolean
 }
 
-/** Deletes entries of the client's node behind the agent's back; answers how many. */
-async function deleteHalves(isMatch: (half: Half) => boolean): Promise<number> {
+/** Keys in the flow table of the client's node, as bpftool writes them. */
+async function findHalves(isMatch: (half: Half) => boolean): Promise<string[]> {
   const { node1 } = serving
-  const map = `${node1.bpffs}/v1/maps/flows`
-  const { stdout } = await node1.exec(['bpftool', '-j', 'map', 'dump', 'pinned', map])
+  const { stdout } = await node1.exec(['bpftool', '-j', 'map', 'dump', 'pinned', flowTable()])
   const entries = JSON.parse(stdout) as { key: string[]; value: string[] }[]
   const flagsAt = 56 // of struct flow
-  const doomed = entries.filter(({ value }) =>
-    isMatch({ isReverse: (Number(value[flagsAt]) & 1) === 1 }),
-  )
-  const lines = doomed.map(({ key }) => `map delete pinned ${map} key ${key.join(' ')}\n`)
-  await node1.exec(['bpftool', 'batch', 'file', '-'], { input: lines.join('') })
-  return doomed.length
+  return entries
+    .filter(({ value }) => isMatch({ isReverse: (Number(value[flagsAt]) & 1) === 1 }))
+    .map(({ key }) => key.join(' '))
+}
+
+/** Behind the agent's back. */
+async function deleteEntries(keys: readonly string[]): Promise<void> {
+  const lines = keys.map((key) => `map delete pinned ${flowTable()} key ${key}\n`)
+  await serving.node1.exec(['bpftool', 'batch', 'file', '-'], { input: lines.join('') })
+}
+
+function flowTable(): string {
+  return `${serving.node1.bpffs}/v1/maps/flows`
 }
