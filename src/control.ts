@@ -46,7 +46,8 @@ export function openControl(options: ControlOptions): Control {
   const { config, datapath, reports } = options
   const watched: Watched = { addresses: [], changed: () => undefined }
   const events = eventsOf(options, watched, () => {
-    reports.queued(cluster.pending())
+    reports.changed(cluster.pending())
+    if (cluster.isSynced()) reports.queued()
     schedule.nudge()
   })
   const cluster = createClusterState(config.nodeName, events, {

@@ -8,7 +8,10 @@ import type { PassReport } from './reconcile/reconcile.ts'
 
 /** What is told of passes. */
 export interface PassReports {
-  queued(pending: { readonly services: number; readonly endpointSlices: number }): void
+  /** Objects changed; this many now wait for a pass. */
+  changed(pending: { readonly services: number; readonly endpointSlices: number }): void
+  /** There is something to do for a pass, and passes are possible. */
+  queued(): void
   passed(report: PassReport): void
   passFailed(): void
 }
@@ -30,29 +33,23 @@ export function createPassReports(options: PassReportsOptions): PassReports {
   const startedAt = Date.now()
   const localless = new LocallessServices()
   return {
-    queued(pending) {
+    queued() {
       for (const family of families) {
         health.queued(family, Date.now())
         metrics.syncQueued(family, Date.now())
       }
+    },
+    changed(pending) {
       metrics.serviceChanges(Math.max(0, pending.services - counted.services), pending.services)
       const slices = pending.endpointSlices
       metrics.endpointChanges(Math.max(0, slices - counted.endpointSlices), slices)
       Object.assign(counted, pending)
     },
-    passed({ planTime, applyTime, ops, isFirst, changed, triggers, refusals }) {
+    passed(report) {
       const finishedAt = Date.now()
-      const seconds = (planTime + applyTime) / 1000
-      for (const family of families) {
-        health.updated(family, finishedAt, finishedAt - planTime - applyTime)
-      }
-      const stages = { plan: planTime / 1000, apply: applyTime / 1000 }
-      metrics.observeSync({
-        ...{ families, isFull: isFirst, seconds, finishedAt, stages, ops: ops.length },
-      })
-      for (const { family, at } of triggers) {
-        if (at > startedAt) metrics.observeProgramming(family, (finishedAt - at) / 1000)
-      }
+      for (const family of families) health.updated(family, finishedAt)
+      observe(metrics, report, { startedAt, finishedAt })
+      const { changed, refusals } = report
       objects.unplaced(refusals)
       for (const { family, policy, count } of localless.update(changed, state())) {
         metrics.noLocalEndpoints(family, policy, count)
@@ -61,7 +58,25 @@ export function createPassReports(options: PassReportsOptions): PassReports {
       metrics.serviceChanges(0, 0)
       metrics.endpointChanges(0, 0)
     },
-    passFailed: () => metrics.syncFailed(),
+    passFailed() {
+      metrics.syncFailed()
+      for (const family of families) health.queued(family, Date.now())
+    },
+  }
+}
+
+function observe(
+  metrics: Metrics,
+  { planTime, applyTime, ops, isFirst, triggers }: PassReport,
+  { startedAt, finishedAt }: { readonly startedAt: number; readonly finishedAt: number },
+): void {
+  const seconds = (planTime + applyTime) / 1000
+  const stages = { plan: planTime / 1000, apply: applyTime / 1000 }
+  metrics.observeSync({
+    ...{ families, isFull: isFirst, seconds, finishedAt, stages, ops: ops.length },
+  })
+  for (const { family, at } of triggers) {
+    if (at > startedAt) metrics.observeProgramming(family, (finishedAt - at) / 1000)
   }
 }
 

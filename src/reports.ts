@@ -17,19 +17,15 @@ import { serveMetrics } from './metrics/server.ts'
 import type { Family, Node, ServiceName } from './model/types.ts'
 import type { PlanState } from './plan/state.ts'
 import { createObjectReports } from './object-reports.ts'
-import { createPassReports } from './pass-reports.ts'
+import { createPassReports, type PassReports } from './pass-reports.ts'
 import { flagValues } from './proxy-config/flagz.ts'
 import type { RefusedObject } from './reconcile/cluster-state.ts'
-import type { PassReport } from './reconcile/reconcile.ts'
 import { openServiceChecks } from './service-checks.ts'
 
 /** What the parts of the agent tell the outside, through metrics and health. */
-export interface Reports {
+export interface Reports extends PassReports {
   /** From now on there is a plan to show. */
   planned(state: PlanState, uidOf: (service: ServiceName) => string): void
-  queued(pending: { readonly services: number; readonly endpointSlices: number }): void
-  passed(report: PassReport): void
-  passFailed(): void
   refused(refused: RefusedObject): void
   node(node: Node | undefined): void
   /** What health-check node ports are to tell now. */

@@ -11,11 +11,19 @@ export interface FamilyHealth {
 
 /** How the proxy is doing; times are milliseconds since the epoch. */
 export interface HealthReport {
+  /** Of the family that was updated last; 0 before the first pass. */
   readonly lastUpdated: number
   readonly currentTime: number
   readonly isHealthy: boolean
   readonly isNodeEligible: boolean
+  /** Families that were updated, and those whose first update is late. */
   readonly families: ReadonlyMap<Family, FamilyHealth>
+}
+
+interface FamilyState {
+  lastUpdated: number
+  /** When the oldest change that waits was queued; 0: none waits. */
+  oldest: number
 }
 
 /**
@@ -24,30 +32,24 @@ export interface HealthReport {
  */
 export class ProxyHealth {
   readonly #lateAfter: number
-  readonly #families = new Map<Family, { lastUpdated: number; oldest: number; newest: number }>()
+  readonly #families = new Map<Family, FamilyState>()
   #isNodeEligible = true
 
   constructor(families: readonly Family[] = [4, 6], lateAfter = lateAfterMilliseconds) {
     this.#lateAfter = lateAfter
-    for (const family of families) {
-      this.#families.set(family, { lastUpdated: 0, oldest: 0, newest: 0 })
-    }
+    for (const family of families) this.#families.set(family, { lastUpdated: 0, oldest: 0 })
   }
 
-  /** A change waits to be programmed. */
+  /** A change waits to be programmed, or a pass failed and is to be repeated. */
   queued(family: Family, now: number): void {
     const state = this.#families.get(family)
-    if (state === undefined) return
-    if (state.oldest === 0) state.oldest = now
-    state.newest = now
+    if (state !== undefined && state.oldest === 0) state.oldest = now
   }
 
-  /** A pass that began at `startedAt` is in the maps; what was queued later still waits. */
-  updated(family: Family, now: number, startedAt = now): void {
+  /** A pass is in the maps. Nothing is queued during a pass, so nothing waits any more. */
+  updated(family: Family, now: number): void {
     const state = this.#families.get(family)
-    if (state === undefined) return
-    state.lastUpdated = now
-    state.oldest = state.newest > startedAt ? state.newest : 0
+    if (state !== undefined) Object.assign(state, { lastUpdated: now, oldest: 0 })
   }
 
   /** False: the node is being deleted or tainted for removal, so no new traffic should come. */
@@ -59,15 +61,13 @@ export class ProxyHealth {
     const families = new Map<Family, FamilyHealth>()
     for (const [family, { lastUpdated, oldest }] of this.#families) {
       const isHealthy = oldest === 0 || now - oldest < this.#lateAfter
-      families.set(family, { lastUpdated, isHealthy })
+      if (lastUpdated > 0 || !isHealthy) families.set(family, { lastUpdated, isHealthy })
     }
-    const late = [...families.values()].filter((family) => !family.isHealthy)
-    const isHealthy = late.length === 0
+    const all = [...families.values()]
     return {
-      // readers of kube-proxy's answer take an old time for illness
-      lastUpdated: isHealthy ? now : Math.min(...late.map((family) => family.lastUpdated)),
+      lastUpdated: Math.max(0, ...all.map((family) => family.lastUpdated)),
       currentTime: now,
-      isHealthy,
+      isHealthy: all.every((family) => family.isHealthy),
       isNodeEligible: this.#isNodeEligible,
       families,
     }

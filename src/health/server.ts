@@ -40,8 +40,9 @@ export function serveHealth(options: HealthServerOptions): Listener {
 /** The answer of /healthz: what load balancers ask, so the node's fate counts as well. */
 export function healthzAnswer(report: HealthReport): Answer {
   const { isHealthy, isNodeEligible } = report
-  return json(isHealthy && isNodeEligible ? 200 : 503, {
-    ...times(report),
+  const isWell = isHealthy && isNodeEligible
+  return json(isWell ? 200 : 503, {
+    ...times(report, isWell),
     nodeEligible: isNodeEligible,
     ...verdicts(report),
   })
@@ -49,14 +50,21 @@ export function healthzAnswer(report: HealthReport): Answer {
 
 /** The answer of /livez: a node about to go is no reason to restart its proxy. */
 export function livezAnswer(report: HealthReport): Answer {
-  return json(report.isHealthy ? 200 : 503, { ...times(report), ...verdicts(report) })
+  const { isHealthy } = report
+  return json(isHealthy ? 200 : 503, { ...times(report, isHealthy), ...verdicts(report) })
 }
 
-function times({ lastUpdated, currentTime }: HealthReport): Record<string, string> {
-  return { lastUpdated: timeText(lastUpdated), currentTime: timeText(currentTime) }
+/* Readers of kube-proxy's answer take an old time for illness, so all is well as of now. */
+function times(report: HealthReport, isWell: boolean): Record<string, string> {
+  const { lastUpdated, currentTime } = report
+  return {
+    lastUpdated: timeText(isWell ? currentTime : lastUpdated),
+    currentTime: timeText(currentTime),
+  }
 }
 
 function verdicts({ isHealthy, families }: HealthReport): Record<string, unknown> {
+  if (families.size === 0) return { healthy: isHealthy }
   const status = Object.fromEntries(
     [...families].map(([family, { lastUpdated, isHealthy: healthy }]) => [
       `IPv${family}`,

@@ -11,24 +11,23 @@ const minute = 60_000
 const start = Date.UTC(2026, 10, 21, 3, 0, 0)
 
 describe('ProxyHealth', () => {
-  test('is healthy while starting', () => {
+  test('is healthy while starting, with no family to tell of', () => {
     const report = new ProxyHealth().report(start)
     assert.equal(report.isHealthy, true)
-    assert.equal(report.lastUpdated, start)
-    assert.deepEqual([...report.families.keys()], [4, 6])
+    assert.deepEqual([report.lastUpdated, report.families.size], [0, 0])
   })
 
   test('is unhealthy once a change of either family has waited a minute', () => {
     const health = new ProxyHealth()
-    health.updated(4, start)
-    health.updated(6, start + 1)
+    health.updated(4, start + 1)
+    health.updated(6, start)
     health.queued(6, start + 5)
     assert.equal(health.report(start + 5 + minute - 1).isHealthy, true)
     const late = health.report(start + 5 + minute)
     assert.equal(late.isHealthy, false)
     assert.equal(late.families.get(4)?.isHealthy, true)
     assert.equal(late.families.get(6)?.isHealthy, false)
-    assert.equal(late.lastUpdated, start + 1)
+    assert.equal(late.lastUpdated, start + 1, 'of the family that was updated last')
   })
 
   test('counts from the oldest change that waits', () => {
@@ -38,16 +37,25 @@ describe('ProxyHealth', () => {
     assert.equal(health.report(start + minute).isHealthy, false)
   })
 
-  test('a pass takes what was queued before it began, and no more', () => {
+  test('a pass takes everything that waits', () => {
     const health = new ProxyHealth()
     health.queued(4, start)
-    health.updated(4, start + 20, start + 10)
+    health.updated(4, start)
     assert.equal(health.report(start + 2 * minute).isHealthy, true)
     health.queued(4, start + 3 * minute)
-    health.queued(4, start + 3 * minute + 15)
-    health.updated(4, start + 3 * minute + 20, start + 3 * minute + 10)
-    assert.equal(health.report(start + 4 * minute + 14).isHealthy, true)
-    assert.equal(health.report(start + 4 * minute + 15).isHealthy, false)
+    assert.equal(health.report(start + 4 * minute - 1).isHealthy, true)
+    assert.equal(health.report(start + 4 * minute).isHealthy, false)
+    health.updated(4, start + 5 * minute)
+    assert.equal(health.report(start + 9 * minute).isHealthy, true)
+  })
+
+  test('a family that no pass ever reached is unhealthy once its first change is late', () => {
+    const health = new ProxyHealth()
+    health.queued(4, start)
+    assert.equal(health.report(start + minute - 1).families.size, 0)
+    const late = health.report(start + minute)
+    assert.equal(late.isHealthy, false)
+    assert.deepEqual([...late.families], [[4, { lastUpdated: 0, isHealthy: false }]])
   })
 
   test('a family that is not served never makes it unhealthy', () => {
@@ -104,9 +112,7 @@ describe('the health server', () => {
     const answers: string[] = []
     const url = await serve(health, () => start + minute, answers)
     const healthz = await fetch(`${url}/healthz`)
-    const status =
-      '"status":{"IPv4":{"lastUpdated":"2026-11-21T03:00:00.000Z","healthy":true},' +
-      '"IPv6":{"lastUpdated":"0001-01-01T00:00:00Z","healthy":true}}'
+    const status = '"status":{"IPv4":{"lastUpdated":"2026-11-21T03:00:00.000Z","healthy":true}}'
     const times = `"lastUpdated":"${now}","currentTime":"${now}"`
     assert.equal(await healthz.text(), `{${times},"nodeEligible":true,"healthy":true,${status}}`)
     assert.equal(healthz.status, 200)
@@ -117,26 +123,46 @@ describe('the health server', () => {
     assert.deepEqual(answers, ['healthz 200', 'livez 200'])
   })
 
-  test('a node about to go is 503 on /healthz and 200 on /livez', async () => {
+  test('before the first pass there is no status of families', async () => {
+    const url = await serve(new ProxyHealth(), () => start + minute)
+    const times = `"lastUpdated":"${now}","currentTime":"${now}"`
+    const healthz = await fetch(`${url}/healthz`)
+    assert.equal(await healthz.text(), `{${times},"nodeEligible":true,"healthy":true}`)
+    assert.equal(healthz.status, 200)
+  })
+
+  test('a node about to go is 503 on /healthz, with the time of its last update, and 200 on /livez', async () => {
     const health = new ProxyHealth()
+    health.updated(4, start)
     health.setNodeEligible(false)
-    const url = await serve(health, () => start)
+    const url = await serve(health, () => start + minute)
     const healthz = await fetch(`${url}/healthz`)
     const body = (await healthz.json()) as Record<string, unknown>
     assert.equal(healthz.status, 503)
     assert.deepEqual([body['nodeEligible'], body['healthy']], [false, true])
-    assert.equal((await fetch(`${url}/livez`)).status, 200)
+    assert.equal(body['lastUpdated'], '2026-11-21T03:00:00.000Z')
+    const livez = await fetch(`${url}/livez`)
+    assert.equal(livez.status, 200)
+    assert.equal(((await livez.json()) as Record<string, unknown>)['lastUpdated'], now)
   })
 
-  test('a change that waits too long is 503 on both', async () => {
+  test('a change that waits too long is 503 on both, with the body of kube-proxy 1.36', async () => {
     const health = new ProxyHealth()
+    health.updated(4, start)
+    health.updated(6, start)
     health.queued(4, start)
     const url = await serve(health, () => start + minute)
-    for (const path of ['healthz', 'livez']) {
-      const answer = await fetch(`${url}/${path}`)
-      assert.equal(answer.status, 503)
-      assert.equal(((await answer.json()) as Record<string, unknown>)['healthy'], false)
-    }
+    const before = '"2026-11-21T03:00:00.000Z"'
+    const times = `"lastUpdated":${before},"currentTime":"${now}"`
+    const status = [4, 6].map(
+      (family) => `"IPv${family}":{"lastUpdated":${before},"healthy":${family === 6}}`,
+    )
+    const verdict = `"healthy":false,"status":{${status.join(',')}}`
+    const healthz = await fetch(`${url}/healthz`)
+    const livez = await fetch(`${url}/livez`)
+    assert.deepEqual([healthz.status, livez.status], [503, 503])
+    assert.equal(await healthz.text(), `{${times},"nodeEligible":true,${verdict}}`)
+    assert.equal(await livez.text(), `{${times},${verdict}}`)
   })
 
   test('other paths are 404, other methods 405, and HEAD has no body', async () => {
