@@ -21,6 +21,7 @@ import { createLog, type Log } from './log.ts'
 import { openReports, type Reports } from './reports.ts'
 import { watchConfigFile } from './proxy-config/watch-file.ts'
 import { openSources } from './sources.ts'
+import { clearReady, ownRoot, sayReady } from './standby.ts'
 
 /** How often our programs on devices are checked, and expired flows removed. */
 const checkMilliseconds = 5_000
@@ -33,11 +34,27 @@ const collectMilliseconds = 30_000
 export async function runAgent(config: Config): Promise<void> {
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
   requirePrivileges()
-  const root = openRoot(config.bpffs)
-  lockRoot(root)
+  const ending = new AbortController()
+  const told = nextSignal()
+  void told.then(() => ending.abort())
+  const root = await ownRoot(config, log, ending.signal)
+  if (root === undefined) return
+  await serve({ config, root, log, ending, told })
+}
+
+interface Start {
+  readonly config: Config
+  readonly root: Root
+  readonly log: Log
+  /** Aborts what goes on until the end. */
+  readonly ending: AbortController
+  /** The signal that asks for the end. */
+  readonly told: Promise<NodeJS.Signals>
+}
+
+async function serve({ config, root, log, ending, told }: Start): Promise<void> {
   adjustOomScore(config.proxy.oomScoreAdj, log)
   const datapath = load(config, root, log)
-  const ending = new AbortController()
   const failure = Promise.withResolvers<never>()
   const failed = failure.reject
   const { signal } = ending
@@ -51,24 +68,31 @@ export async function runAgent(config: Config): Promise<void> {
   watchConfig(config, signal, failed)
   let following: Following | undefined
   const collecting = startCollector(datapath, reports, log)
-  try {
-    await Promise.race([sources.usable, failure.promise])
+  const start = async (): Promise<void> => {
+    await sources.usable
+    if (signal.aborted) return
     following = follow({ config, root, datapath, control, reports, log }, failed)
-    await Promise.race([following.ready, failure.promise])
-    events.record(startingTale(config.nodeName))
-    log.info(
-      { node: config.nodeName, version: packageVersion(), pid: process.pid },
-      'agent started',
-    )
-    const cause = await Promise.race([nextSignal(), failure.promise])
+    await following.ready
+    if (!ending.signal.aborted) sayStarted(config, events, log)
+  }
+  start().catch(failed)
+  try {
+    const cause = await Promise.race([told, failure.promise])
     log.info({ signal: cause }, 'agent ended, the datapath stays')
   } finally {
     ending.abort()
+    clearReady(config)
     clearInterval(collecting)
     following?.close()
     control.close()
     await reports.close()
   }
+}
+
+function sayStarted(config: Config, events: EventRecorder, log: Log): void {
+  sayReady(config, 'started')
+  events.record(startingTale(config.nodeName))
+  log.info({ node: config.nodeName, version: packageVersion(), pid: process.pid }, 'agent started')
 }
 
 function openEvents(config: Config, log: Log, signal: AbortSignal): EventRecorder {

@@ -39,6 +39,10 @@ export type Source =
 /** Everything `kube-shunt run` can be told, after parsing and validation. */
 export interface Config {
   readonly bpffs: string
+  /** What a start does when another agent owns the root. */
+  readonly ifOwned: 'fail' | 'wait'
+  /** Written when the agent has started, or waits for the root and could start. */
+  readonly readyFile: string | undefined
   readonly cgroup: string | undefined
   readonly source: Source
   readonly nodeName: string
@@ -94,6 +98,8 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
   const config: Config = {
     ...modesOf(flags),
     bpffs: parsePath(given(flags, 'bpffs')),
+    ifOwned: parseChoice(given(flags, 'if-owned'), ['fail', 'wait']),
+    readyFile: optional(flags, 'ready-file', parsePath),
     cgroup: optional(flags, 'cgroup', parseCgroup),
     source: sourceOf(flags, proxy, environment),
     nodeName: nodeNameOf(proxy),

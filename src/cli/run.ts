@@ -37,6 +37,10 @@ export const runOptions: Readonly<Record<string, Options>> = {
       default: '30m',
     },
   ),
+  'if-owned': text('when another agent owns the pin root: fail, or wait until it ends', {
+    default: 'fail',
+  }),
+  'ready-file': text('written when the agent has started, or waits and could start'),
   'log-format': text('json or pretty; default: json, or as --logging-format or the file says'),
 }
 

@@ -81,6 +81,20 @@ export function loadDatapath(root: Root, options: LoadOptions): Datapath {
   }
 }
 
+/**
+ * Does this kernel accept the programs? Loads them over small maps of their own, beside those of
+ * whoever owns the root, and lets go of them; a refusal is thrown.
+ */
+export function rehearseDatapath(): void {
+  for (const l2Length of [14, 0]) {
+    const object = openObject(objectPath('service_tc'))
+    object.setGlobal('l2_len', l2Length)
+    sizeMaps(object, { flows: 1024, halfOpen: 1024, frontends: 64, backends: 64 })
+    object.load()
+    object.close()
+  }
+}
+
 /** Where the compiled programs are. */
 function objectPath(name: string): string {
   const path = fileURLToPath(new URL(`../../build/bpf/${name}.bpf.o`, import.meta.url))
@@ -127,11 +141,16 @@ const mapsOfSize: Readonly<Record<keyof MapSizes, readonly string[]>> = {
 }
 
 function placeMaps(object: BpfObject, root: Root, sizes: MapSizes): void {
+  sizeMaps(object, sizes)
   const maps = object.maps().filter((name) => !name.includes('.'))
+  for (const map of maps) object.setMapPin(map, join(root.maps, map))
+}
+
+function sizeMaps(object: BpfObject, sizes: MapSizes): void {
+  const maps = object.maps()
   for (const [size, sized] of Object.entries(mapsOfSize))
     for (const map of sized.filter((name) => maps.includes(name)))
       object.setMapEntries(map, sizes[size as keyof MapSizes]) // its own keys
-  for (const map of maps) object.setMapPin(map, join(root.maps, map))
 }
 
 /**

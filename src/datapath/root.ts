@@ -38,11 +38,16 @@ export function openRoot(bpffs: string): Root {
  * itself, so that it cannot be left behind.
  */
 export function lockRoot(root: Root): void {
-  if (lockPath(root.path) !== undefined) return
+  if (takeRoot(root)) return
   throw new ShuntError(
     'KSH_OWNED',
     `another agent owns ${root.path}; stop it or use another --bpffs`,
   )
+}
+
+/** As lockRoot, but false where another agent owns the root. */
+export function takeRoot(root: Root): boolean {
+  return lockPath(root.path) !== undefined
 }
 
 function requireBpffs(bpffs: string): void {

@@ -24,6 +24,8 @@ describe('configOf', () => {
     assert.equal(proxyValues.mode, 'iptables')
     assert.deepEqual(rest, {
       bpffs: '/sys/fs/bpf/kube-shunt',
+      ifOwned: 'fail',
+      readyFile: undefined,
       cgroup: undefined,
       source: { kind: 'api', kubeconfig: undefined, master: undefined },
       nodeName: hostname().trim().toLowerCase(),
