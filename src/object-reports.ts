@@ -32,21 +32,17 @@ export function createObjectReports(options: ObjectReportsOptions): ObjectReport
   const { metrics, health } = options
   const refused = new Map<string, RefusedObject>()
   let unplaced = new Map<string, PlanRefusal>()
-  const count = (): void => {
-    const counts = [
-      ...[...refused.values()].flatMap(({ kind, refusals }) =>
-        refusals.map(({ reason }) => ({ kind, reason, count: 1 })),
-      ),
-      ...[...unplaced.values()].map(({ reason }) => ({ kind: 'Service', reason, count: 1 })),
-    ]
-    metrics.refusedObjects(counts)
-  }
+  metrics.refusedBy(() => [
+    ...[...refused.values()].flatMap(({ kind, refusals }) =>
+      refusals.map(({ reason }) => ({ kind, reason, count: 1 })),
+    ),
+    ...[...unplaced.values()].map(({ reason }) => ({ kind: 'Service', reason, count: 1 })),
+  ])
   return {
     refused(object) {
       const key = `${object.kind} ${object.name}`
       if (object.refusals.length === 0) refused.delete(key)
       else refused.set(key, object)
-      count()
       tellRefused(object, options)
     },
     unplaced(refusals) {
@@ -54,7 +50,6 @@ export function createObjectReports(options: ObjectReportsOptions): ObjectReport
       const now = new Map(refusals.map((refusal) => [keyOf(refusal), refusal]))
       for (const [key, refusal] of now) if (!unplaced.has(key)) tellUnplaced(refusal, options)
       unplaced = now
-      count()
     },
     node(node) {
       health.setNodeEligible(!(node?.deleting === true || node?.taints.includes(leavingTaint)))

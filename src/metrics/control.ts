@@ -17,6 +17,16 @@ export interface ControlMetrics {
   readonly buildInfo: Gauge<'version' | 'node_version'>
 }
 
+/** Objects of a kind that are refused for a reason. */
+export interface RefusedCount {
+  readonly kind: string
+  readonly reason: string
+  readonly count: number
+}
+
+/** Series of refused objects; the reasons beyond are one. */
+const maxReasons = 50
+
 const stageBuckets = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 
 /** Registers the agent's own metrics. */
@@ -24,10 +34,12 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
   const named = naming(registry)
   return {
     stages: new Histogram({
-      ...named('sync_stage_duration_seconds', 'Time of one stage of a pass', ['stage']),
+      ...named('sync_stage_duration_seconds', 'Time of a pass: plan, then apply', ['stage']),
       buckets: stageBuckets,
     }),
-    failures: new Counter(named('sync_failures_total', 'Passes that failed and were repeated', [])),
+    failures: new Counter(
+      named('sync_failures_total', 'Passes that failed; they are repeated', []),
+    ),
     ops: new Counter(named('map_writes_total', 'Writes to BPF maps by the agent', [])),
     collector: new Histogram({
       ...named('collector_duration_seconds', 'Time of one sweep of the flow table', []),
@@ -35,7 +47,7 @@ export function createControlMetrics(registry: Registry): ControlMetrics {
     }),
     flows: new Gauge(named('flows', 'Flows at the last sweep of the flow table', ['state'])),
     refused: new Gauge(
-      named('refused_objects', 'Objects that are not served as written', ['kind', 'reason']),
+      named('refused_objects', 'Pieces of objects that are refused now', ['kind', 'reason']),
     ),
     devices: new Gauge(
       named('attached_devices', 'Network devices that programs are attached to', ['kind']),
@@ -75,4 +87,19 @@ function naming(registry: Registry) {
     labelNames: labels,
     registers: [registry],
   })
+}
+
+/** Shows what is refused now, by reasons that name no object: those would be series without end. */
+export function showRefused(
+  gauge: ControlMetrics['refused'],
+  refused: readonly RefusedCount[],
+): void {
+  gauge.reset()
+  const reasons = new Set<string>()
+  for (const { kind, reason, count } of refused) {
+    const text = reason.replace(/^\d+ /, '').replace(/ Service \S+$/, ' another Service')
+    const isShown = reasons.has(text) || reasons.size < maxReasons
+    if (isShown) reasons.add(text)
+    gauge.inc({ kind, reason: isShown ? text : 'other' }, count)
+  }
 }

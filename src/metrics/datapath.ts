@@ -51,47 +51,50 @@ const counterMetrics = {
 } as const
 
 function registerCounters(registry: Registry, { readCounters }: DatapathReaders): void {
-  for (const [metric, [label, help]] of Object.entries(counterMetrics)) {
-    const values = counterNames.flatMap((name, at) => {
+  const kinds = Object.entries(counterMetrics).map(([metric, [label, help]]) => ({
+    label,
+    values: counterNames.flatMap((name, at) => {
       const place = placeOf(name)
       return place.metric === metric ? [{ at, value: place.value }] : []
-    })
-    new Counter({
+    }),
+    counter: new Counter({
       name: `kubeshunt_datapath_${metric}_total`,
       help,
       labelNames: [label],
       registers: [registry],
-      collect() {
-        const counts = readCounters()
-        this.reset()
-        for (const { at, value } of values) this.inc({ [label]: value }, Number(counts[at] ?? 0))
-      },
-    })
-  }
+    }),
+  }))
+  collectFirst(kinds[0]!.counter, () => {
+    const counts = readCounters()
+    for (const { label, values, counter } of kinds) {
+      counter.reset()
+      for (const { at, value } of values) counter.inc({ [label]: value }, Number(counts[at] ?? 0))
+    }
+  })
+}
+
+/* Metrics are asked in the order of their registration, so the first one fills the others. */
+function collectFirst(metric: Counter | Gauge, collect: () => void): void {
+  Object.assign(metric, { collect })
 }
 
 function registerMaps(registry: Registry, { readMaps }: DatapathReaders): void {
-  const options = (name: string, help: string) => ({
-    name: `kubeshunt_${name}`,
-    help,
-    labelNames: ['map'] as const,
-    registers: [registry],
-  })
-  new Gauge({
-    ...options('map_entries', 'Entries in use of a BPF map'),
-    collect() {
-      this.reset()
-      for (const { map, entries } of readMaps()) {
-        if (entries !== undefined) this.set({ map }, entries)
-      }
-    },
-  })
-  new Gauge({
-    ...options('map_max_entries', 'Entries that a BPF map has room for'),
-    collect() {
-      this.reset()
-      for (const { map, max } of readMaps()) this.set({ map }, max)
-    },
+  const gauge = (name: string, help: string) =>
+    new Gauge({
+      name: `kubeshunt_${name}`,
+      help,
+      labelNames: ['map'] as const,
+      registers: [registry],
+    })
+  const used = gauge('map_entries', 'Entries in use of a BPF map; flows as of the last sweep')
+  const room = gauge('map_max_entries', 'Entries that a BPF map has room for')
+  collectFirst(used, () => {
+    used.reset()
+    room.reset()
+    for (const { map, entries, max } of readMaps()) {
+      if (entries !== undefined) used.set({ map }, entries)
+      room.set({ map }, max)
+    }
   })
 }
 
@@ -105,24 +108,22 @@ function registerFrontends(registry: Registry, readers: DatapathReaders): void {
     labelNames: frontendLabels,
     registers: [registry],
   })
-  // registered first, so asked first: one reading fills both
-  const flows = new Counter({
-    ...options('flows', 'Flows created'),
-    collect() {
-      flows.reset()
-      rejects.reset()
-      for (const frontend of busiest(readFrontends(), frontendSeries)) {
-        flows.inc(labelsOf(frontend), frontend.flows)
-        rejects.inc(labelsOf(frontend), frontend.rejects)
-      }
-    },
-  })
+  const flows = new Counter(options('flows', 'Flows created'))
   const rejects = new Counter(options('rejects', 'Clients told that there is no endpoint'))
+  collectFirst(flows, () => {
+    flows.reset()
+    rejects.reset()
+    for (const frontend of busiest(readFrontends(), frontendSeries)) {
+      flows.inc(labelsOf(frontend), frontend.flows)
+      rejects.inc(labelsOf(frontend), frontend.rejects)
+    }
+  })
 }
 
 function busiest(frontends: readonly FrontendCount[], limit: number): readonly FrontendCount[] {
   if (limit === 0 || frontends.length <= limit) return frontends.slice(0, limit)
-  return [...frontends].sort((a, b) => b.flows - a.flows).slice(0, limit)
+  const traffic = ({ flows, rejects }: FrontendCount): number => flows + rejects
+  return [...frontends].sort((a, b) => traffic(b) - traffic(a)).slice(0, limit)
 }
 
 function labelsOf({ text, kind, protocol }: FrontendCount): Record<string, string> {

@@ -1,6 +1,11 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import type { Family } from '../model/types.ts'
-import { createControlMetrics, type ControlMetrics } from './control.ts'
+import {
+  createControlMetrics,
+  showRefused,
+  type ControlMetrics,
+  type RefusedCount,
+} from './control.ts'
 import { registerDatapathMetrics, type DatapathReaders } from './datapath.ts'
 import {
   createClientMetrics,
@@ -42,12 +47,6 @@ export interface WatchObservation {
   readonly restarts: number
 }
 
-export interface RefusedCount {
-  readonly kind: string
-  readonly reason: string
-  readonly count: number
-}
-
 /** Everything the agent tells Prometheus. */
 export class Metrics {
   readonly #registry = new Registry()
@@ -55,6 +54,7 @@ export class Metrics {
   readonly #control: ControlMetrics
   readonly #client: ClientMetrics
   readonly #restarts = new Map<string, number>()
+  #readRefused: () => readonly RefusedCount[] = () => []
 
   constructor(readers: DatapathReaders, version: string, facts: ComponentFacts = {}) {
     this.#sync = createSyncMetrics(this.#registry)
@@ -63,12 +63,12 @@ export class Metrics {
     this.#client = createClientMetrics(this.#registry)
     registerFacts(this.#registry, facts)
     registerProcessMetrics(this.#registry)
-    collectDefaultMetrics({ register: this.#registry })
     this.#control.buildInfo.set({ version, node_version: process.version }, 1)
   }
 
   /** The text of all metrics and its content type. */
   async scrape(): Promise<{ readonly body: string; readonly contentType: string }> {
+    showRefused(this.#control.refused, this.#readRefused())
     return { body: await this.#registry.metrics(), contentType: this.#registry.contentType }
   }
 
@@ -133,12 +133,9 @@ export class Metrics {
     this.#control.flows.set({ state: 'half_open' }, halfOpen)
   }
 
-  /** All objects that are refused now; what was refused before and is not listed is forgotten. */
-  refusedObjects(refused: readonly RefusedCount[]): void {
-    this.#control.refused.reset()
-    for (const { kind, reason, count } of refused) {
-      this.#control.refused.inc({ kind, reason }, count)
-    }
+  /** Whom to ask, at each scrape, for all objects that are refused at that moment. */
+  refusedBy(read: () => readonly RefusedCount[]): void {
+    this.#readRefused = read
   }
 
   /** How many devices of a kind (pod, uplink) have programs. */

@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, type Registry } from 'prom-client'
 
-/** Registers what kube-proxy tells of its process and prom-client does not. */
+/** Of what prom-client has, what says nothing of the agent or is named against the conventions. */
+const unwanted = /^nodejs_(active|heap_space|eventloop_lag_(min|stddev))_/
+
+/** Registers what kube-proxy tells of its process, and the few things worth knowing of Node. */
 export function registerProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry })
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (unwanted.test(name)) registry.removeSingleMetric(name)
+  }
   const registers = [registry]
   for (const [name, what, field] of [
     ['receive', 'received by', 'InOctets'],

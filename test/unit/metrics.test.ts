@@ -1,78 +1,10 @@
 import assert from 'node:assert/strict'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { counterNames } from '../../src/datapath/abi.ts'
-import type { Listener } from '../../src/health/listen.ts'
-import { placeOf, type DatapathReaders, type FrontendCount } from '../../src/metrics/datapath.ts'
+import { placeOf, type FrontendCount } from '../../src/metrics/datapath.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
-import { serveMetrics } from '../../src/metrics/server.ts'
 import { programmingBuckets } from '../../src/metrics/sync.ts'
-
-function readers(more: Partial<DatapathReaders> = {}): DatapathReaders {
-  return {
-    readCounters: () => counterNames.map((_, at) => BigInt(at)),
-    readMaps: () => [
-      { map: 'frontends', entries: 3, max: 64 },
-      { map: 'fragments', entries: undefined, max: 8192 },
-    ],
-    readFrontends: () => [],
-    ...more,
-  }
-}
-
-/** Samples by name with labels, types by name. */
-interface Parsed {
-  readonly samples: Map<string, number>
-  readonly types: Map<string, string>
-  readonly helps: Set<string>
-}
-
-/* Strict about the text format: what Prometheus would refuse, this refuses. */
-function parse(text: string): Parsed {
-  const parsed: Parsed = { samples: new Map(), types: new Map(), helps: new Set() }
-  for (const line of text.split('\n')) {
-    if (line === '') continue
-    const meta = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line)
-    if (meta?.[1] === 'HELP') parsed.helps.add(meta[2]!)
-    else if (meta !== null) {
-      assert.ok(!parsed.types.has(meta[2]!), `${meta[2]} is declared twice`)
-      parsed.types.set(meta[2]!, meta[3]!)
-    } else {
-      const sample = /^([a-z_:][a-z0-9_:]*(?:\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})?) (\S+)$/i.exec(
-        line,
-      )
-      assert.ok(sample, `not a sample: ${line}`)
-      assert.ok(!parsed.samples.has(sample[1]!), `twice: ${sample[1]}`)
-      parsed.samples.set(sample[1]!, Number(sample[2]))
-    }
-  }
-  return parsed
-}
-
-async function scrape(metrics: Metrics): Promise<Parsed> {
-  return parse((await metrics.scrape()).body)
-}
-
-function busyMetrics(): Metrics {
-  const metrics = new Metrics(readers(), '1.2.3')
-  metrics.observeSync({
-    isFull: true,
-    families: [4, 6],
-    seconds: 0.004,
-    finishedAt: 1_700_000_000_500,
-    stages: { plan: 0.001, apply: 0.002 },
-    ops: 7,
-  })
-  metrics.syncQueued(4, 1_700_000_000_000)
-  metrics.serviceChanges(2, 1)
-  metrics.endpointChanges(5, 0)
-  metrics.observeProgramming(4, 0.3)
-  metrics.noLocalEndpoints(4, 'external', 2)
-  metrics.healthAnswered('healthz', 200)
-  metrics.healthAnswered('livez', 503)
-  metrics.observeCollector({ seconds: 0.01, flows: 12, halfOpen: 3 })
-  metrics.attachedDevices('pod', 4)
-  return metrics
-}
+import { busyMetrics, readers, scrape } from './metrics-samples.ts'
 
 /** kube-proxy 1.36's families that mean something here, with their types. */
 const kubeProxy = {
@@ -158,15 +90,29 @@ describe('Metrics', () => {
     assert.equal(shown.length, counterNames.length)
   })
 
-  test('refused objects that are no longer refused disappear', async () => {
+  test('refused objects are asked for at each scrape, and go when they are no longer refused', async () => {
     const metrics = busyMetrics()
-    metrics.refusedObjects([{ kind: 'Service', reason: 'taken', count: 2 }])
-    metrics.refusedObjects([{ kind: 'Service', reason: 'frontends-full', count: 1 }])
-    const { samples } = await scrape(metrics)
-    const refused = [...samples].filter(([name]) => name.startsWith('kubeshunt_refused_objects'))
-    assert.deepEqual(refused, [
-      ['kubeshunt_refused_objects{kind="Service",reason="frontends-full"}', 1],
-    ])
+    let refused = [{ kind: 'Service', reason: 'taken', count: 2 }]
+    metrics.refusedBy(() => refused)
+    assert.deepEqual(await refusedSeries(metrics), [['kind="Service",reason="taken"', 2]])
+    refused = [{ kind: 'Service', reason: 'frontends-full', count: 1 }]
+    assert.deepEqual(await refusedSeries(metrics), [['kind="Service",reason="frontends-full"', 1]])
+  })
+
+  test('reasons that name an object or a number are one series, and there are never many', async () => {
+    const metrics = busyMetrics()
+    const refused = (reason: string) => ({ kind: 'Service', reason, count: 1 })
+    const many = Array.from({ length: 3000 }, (_, at) => at)
+    metrics.refusedBy(() => many.map((at) => refused(`is the cluster IP of Service shop/web${at}`)))
+    const one = 'kind="Service",reason="is the cluster IP of another Service"'
+    assert.deepEqual(await refusedSeries(metrics), [[one, 3000]])
+    metrics.refusedBy(() => many.map((at) => refused(`${at} more pieces are refused`)))
+    const more = 'kind="Service",reason="more pieces are refused"'
+    assert.deepEqual(await refusedSeries(metrics), [[more, 3000]])
+    metrics.refusedBy(() => many.map((at) => refused(`reason ${at} of somebody`)))
+    const series = await refusedSeries(metrics)
+    assert.equal(series.length, 51)
+    assert.deepEqual(series.at(-1), ['kind="Service",reason="other"', 2950])
   })
 
   test('watch restarts count up from what the reflector tells', async () => {
@@ -180,11 +126,11 @@ describe('Metrics', () => {
     assert.equal(samples.get(last), 1_700_000_000)
   })
 
-  test('only the busiest frontends have series', async () => {
-    const frontend = (flows: number): FrontendCount => {
-      return { text: `ns/s${flows}:http`, kind: 'ClusterIP', protocol: 'TCP', flows, rejects: 1 }
+  test('only the busiest frontends have series, a client that is turned away counts as well', async () => {
+    const frontend = (flows: number, rejects = 1): FrontendCount => {
+      return { text: `ns/s${flows}:http`, kind: 'ClusterIP', protocol: 'TCP', flows, rejects }
     }
-    const readFrontends = () => [5, 9, 1, 7].map(frontend)
+    const readFrontends = () => [frontend(5), frontend(9), frontend(0, 8), frontend(7)]
     const metrics = new Metrics(readers({ readFrontends, frontendSeries: 2 }), '')
     const { samples } = await scrape(metrics)
     const shown = [...samples].filter(([name]) => name.startsWith('kubeshunt_frontend_flows_total'))
@@ -192,67 +138,43 @@ describe('Metrics', () => {
       `namespace="ns",service="${name}",port="http",protocol="TCP",kind="ClusterIP"`
     assert.deepEqual(shown, [
       [`kubeshunt_frontend_flows_total{${labels('s9')}}`, 9],
-      [`kubeshunt_frontend_flows_total{${labels('s7')}}`, 7],
+      [`kubeshunt_frontend_flows_total{${labels('s0')}}`, 0],
     ])
+    assert.equal(samples.get(`kubeshunt_frontend_rejects_total{${labels('s0')}}`), 8)
+  })
+
+  test('a scrape reads everything once, and has as many lines with 50 000 frontends as with 1 000', async () => {
+    const frontends = Array.from({ length: 50_000 }, (_, at): FrontendCount => {
+      return { text: `ns/s${at}:http`, kind: 'ClusterIP', protocol: 'TCP', flows: at, rejects: 0 }
+    })
+    const linesWith = async (count: number): Promise<number> => {
+      const reads: string[] = []
+      const { readCounters, readMaps } = readers()
+      const metrics = new Metrics(
+        {
+          readCounters: () => (reads.push('counters'), readCounters()),
+          readMaps: () => (reads.push('maps'), readMaps()),
+          readFrontends: () => (reads.push('frontends'), frontends.slice(0, count)),
+        },
+        '',
+      )
+      const { body } = await metrics.scrape()
+      assert.deepEqual(reads.sort(), ['counters', 'frontends', 'maps'])
+      return body.split('\n').filter((line) => !/^nodejs_gc/.test(line)).length
+    }
+    const few = await linesWith(1_000)
+    assert.equal(await linesWith(50_000), few)
+    assert.ok(few < 2_500, `${few} lines`)
   })
 })
 
-const open: Listener[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((listener) => listener.close()))
-})
-
-test('the metrics server has the paths of kube-proxy', async () => {
-  const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 }
-  const listener = serveMetrics({
-    address: { host: '127.0.0.1', port: 0 },
-    metrics: busyMetrics(),
-    configz: () => ({ 'kubeproxy.config.k8s.io': { mode: 'kube-shunt' } }),
-    log,
+async function refusedSeries(metrics: Metrics): Promise<[labels: string, value: number][]> {
+  const { samples } = await scrape(metrics)
+  return [...samples].flatMap(([name, value]) => {
+    const [, labels] = /^kubeshunt_refused_objects\{(.*)\}$/.exec(name) ?? []
+    return labels === undefined ? [] : [[labels, value] as [string, number]]
   })
-  open.push(listener)
-  const url = `http://127.0.0.1:${(await listener.bound).port}`
-  const get = async (path: string): Promise<readonly [number, string | null, string]> => {
-    const answer = await fetch(`${url}${path}`)
-    return [answer.status, answer.headers.get('content-type'), await answer.text()]
-  }
-  const plain = 'text/plain; charset=utf-8'
-  assert.deepEqual(await get('/proxyMode'), [200, plain, 'kube-shunt'])
-  assert.deepEqual(await get('/healthz'), [200, plain, 'ok'])
-  const config = '{"kubeproxy.config.k8s.io":{"mode":"kube-shunt"}}'
-  assert.deepEqual(await get('/configz'), [200, 'application/json', config])
-  assert.equal((await get('/'))[0], 404)
-  const [status, type, text] = await get('/metrics')
-  assert.deepEqual([status, type], [200, 'text/plain; version=0.0.4; charset=utf-8'])
-  assert.ok(parse(text).samples.size > 100)
-})
-
-test('the metrics server has the pages of kube-proxy', async () => {
-  const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 }
-  const listener = serveMetrics({
-    address: { host: '127.0.0.1', port: 0 },
-    metrics: busyMetrics(),
-    configz: () => ({}),
-    flagz: () => [['cluster-cidr', '10.244.0.0/16']],
-    version: '1.2.3',
-    log,
-  })
-  open.push(listener)
-  const url = `http://127.0.0.1:${(await listener.bound).port}`
-  const get = async (path: string): Promise<string> => (await fetch(`${url}${path}`)).text()
-  assert.match(
-    await get('/flagz'),
-    /^\nkube-proxy flagz\nWarning: .*\n\ncluster-cidr=10.244.0.0\/16\n/,
-  )
-  const status = await get('/statusz')
-  assert.match(status, /^Binary version: 1\.2\.3$/m)
-  assert.match(status, /^Paths: \/configz .*\/metrics\/slis .*\/statusz$/m)
-  await get('/healthz')
-  const { samples } = parse(await get('/metrics/slis'))
-  assert.equal(samples.get('kubernetes_healthcheck{name="ping",type="healthz"}'), 1)
-  const total = 'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"}'
-  assert.equal(samples.get(total), 1)
-})
+}
 
 test('requests to the API server are counted by answer and host, failures as errors', async () => {
   const metrics = new Metrics(readers(), '')
