@@ -8,11 +8,11 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 echo '# layout, lint, types'
 prettier --check --log-level warn .
 clang-format --dry-run -Werror bpf/*.c bpf/*.h bpf/loader/*.c bpf/loader/*.h test/traffic/*.c test/traffic/*.h
-eslint --max-warnings 0 src test bench
+eslint --max-warnings 0 src test bench deploy
 tsc -p .
 
 quick=(test/unit test/cli test/laws test/scenario test/abi test/docs test/datapath test/native test/kube test/demo bench)
-slow=(test/cluster-self test/e2e)
+slow=(test/cluster-self test/e2e test/deploy)
 
 tests() {
 	find "$@" -name '*.test.ts' 2>/dev/null | sort
