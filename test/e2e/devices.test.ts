@@ -48,9 +48,9 @@ test('a device that is renamed keeps its flows', async () => {
       input: `link set ${from} down\nlink set ${from} name ${to}\nlink set ${to} up\n`,
     })
   await rename(pod.hostDevice, 'renamed0')
-  await untilServed(pod, serving.vip(1), { within: 1_000 })
+  await untilServed(pod, serving.vip(1), { within: 3_000 })
   await rename('renamed0', pod.hostDevice)
-  await untilServed(pod, serving.vip(1), { within: 1_000 })
+  await untilServed(pod, serving.vip(1), { within: 3_000 })
   const { pings } = flows.latest() ?? { pings: 0 }
   await flows.until((report) => report.pings > pings)
   const { resets, closed, open } = await flows.stop()

@@ -61,7 +61,9 @@ test('a port that a connection through a VIP used can be used without the VIP ne
   for (let sourcePort = 20_000; sourcePort < 20_010; sourcePort++) {
     const options = { sourcePort, timeoutMs: 800 }
     const first = await askOnce(client, vip, options)
-    const second = await askOnce(client, hostPort(backend.addresses.IPv4, podPort), options)
-    assert.deepEqual([first.ok, second.ok], [true, true], JSON.stringify([first, second]))
+    assert.ok(first.ok, JSON.stringify(first))
+    /* Not at once: the backend may not have closed the first connection yet. */
+    const direct = hostPort(backend.addresses.IPv4, podPort)
+    await untilServed(client, direct, { ...options, within: 3_000 })
   }
 })
