@@ -4,7 +4,7 @@ import { mapInfo } from './datapath/native-info.ts'
 import { perCpuOf, type PerCpuMap } from './datapath/percpu.ts'
 import type { Datapath } from './datapath/programs.ts'
 import type { DatapathReaders, FrontendCount, MapUse } from './metrics/datapath.ts'
-import { freeSlots } from './plan/extent-pool.ts'
+import { freeSlots, type ExtentPool } from './plan/extent-pool.ts'
 import type { NumberPool } from './plan/number-pool.ts'
 import type { PlanState } from './plan/state.ts'
 
@@ -35,12 +35,16 @@ function mapUses(sizes: Readonly<Record<string, number>>, source: ReaderSource):
   const used: Readonly<Record<string, number | undefined>> = {
     frontends: state?.keys.size,
     frontend_words: state && takenNumbers(state.indexes),
-    backends: state && sizes['backends']! - freeSlots(state.extents),
+    backends: state && takenSlots(state.extents),
     backend_states: state && takenNumbers(state.ids),
     flows: collected && collected.flows * 2,
     half_open: collected && collected.halfOpen * 2,
   }
   return Object.entries(sizes).map(([map, max]) => ({ map, entries: used[map], max }))
+}
+
+function takenSlots(pool: ExtentPool): number {
+  return pool.limit - pool.first - freeSlots(pool)
 }
 
 function takenNumbers(pool: NumberPool): number {

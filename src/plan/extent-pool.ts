@@ -6,14 +6,16 @@ import type { Extent } from './image.ts'
  */
 export interface ExtentPool {
   readonly limit: number
+  /** Slots before this one are never given away. */
+  readonly first: number
   /** Slots from here on were never taken. */
   next: number
   readonly free: Map<number, number[]>
 }
 
 /** A pool of which no slot is taken yet. */
-export function createExtentPool(limit: number): ExtentPool {
-  return { limit, next: 0, free: new Map() }
+export function createExtentPool(limit: number, first = 0): ExtentPool {
+  return { limit, first, next: Math.min(first, limit), free: new Map() }
 }
 
 /** A range of `size` slots, or undefined when there is none; size 0 takes no room. */
@@ -36,10 +38,10 @@ export function giveExtent(pool: ExtentPool, extent: Extent): void {
 
 /** Marks ranges as taken in a fresh pool; they must not overlap. */
 export function reserveExtents(pool: ExtentPool, taken: readonly Extent[]): void {
-  let end = 0
+  let end = pool.next
   for (const extent of [...taken].sort((a, b) => a.base - b.base)) {
     if (extent.size === 0) continue
-    giveExtent(pool, { base: end, size: extent.base - end })
+    giveExtent(pool, { base: end, size: Math.max(0, extent.base - end) })
     end = extent.base + extent.size
   }
   pool.next = end

@@ -10,6 +10,9 @@ import type {
 /** The index of a key that says "a VIP of ours, unused port". */
 export const UNUSED_PORT = 0xffffffff
 
+/** Slots before this one stay unused: a word with base 0 has no slots, not even spares. */
+export const firstSlot = 1
+
 /** A backend with its stable id: what a slot of an extent holds. */
 export interface Slot {
   readonly id: number

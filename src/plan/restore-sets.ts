@@ -1,5 +1,5 @@
 import { familyOf } from '../model/address.ts'
-import type { FrontendImage, TrackedBackend } from './image.ts'
+import { firstSlot, type FrontendImage, type TrackedBackend } from './image.ts'
 import type { MapDump } from './restore.ts'
 
 /** Frontends whose slots could be read, and those whose slots contradict. */
@@ -55,7 +55,8 @@ function withSpares(
     let at = image.extent.base + image.count
     let size = image.count
     while (next < starts.length && starts[next]! < at) next++
-    const end = starts[next] ?? dump.limits.slots
+    // what earlier owners of the index left at the start is not its own
+    const end = at < firstSlot ? at : (starts[next] ?? dump.limits.slots)
     for (; at < end; at++) {
       if (dump.slot(at).index !== image.index) break
       const slot = readSlot(dump, image, at, owners)

@@ -1,7 +1,7 @@
 import type { FrontendKey, FrontendKind, ServiceName, ServicePortName } from '../model/types.ts'
 import { createClaims, type Claims } from './claims.ts'
 import { createExtentPool, type ExtentPool } from './extent-pool.ts'
-import type { Extent, Limits, MapOp, ServiceImage } from './image.ts'
+import { firstSlot, type Extent, type Limits, type MapOp, type ServiceImage } from './image.ts'
 import { createNumberPool, type NumberPool } from './number-pool.ts'
 
 /** Why a frontend is not programmed as it should be; 'taken': an older Service has the address. */
@@ -81,7 +81,7 @@ export function createPlanState(limits: Limits): PlanState {
     ids: createNumberPool(limits.ids),
     generations: new Uint32Array(limits.ids),
     wordGenerations: new Uint8Array(limits.indexes),
-    extents: createExtentPool(limits.slots),
+    extents: createExtentPool(limits.slots, firstSlot),
     refused: new Map(),
     garbage: { keys: new Map(), strangeKeys: [], ids: [], indexes: [], extents: [] },
     freed: nothingFreed(),

@@ -22,7 +22,7 @@ function addService(cluster: FakeCluster, name: string, address: string): void {
 
 const writesOf = (name: string, number: number, key: string): string[] => [
   `write backend_states[${number}]`,
-  `write 1 slots at backends[${number - 1}] for frontend ${number}`,
+  `write 1 slots at backends[${number}] for frontend ${number}`,
   `write frontend_names[${number}] (default/${name})`,
   `write frontend_words[${number}] (default/${name})`,
   `write frontends[${key}:80/TCP]`,

@@ -42,6 +42,7 @@ interface Damage {
 }
 
 const wordOf = (index: number): number => 4 * index
+const slotOf = (position: number): number => position * backend.size
 const keyOfA = '00000000000000000000ffff0a60000200500600'
 
 const damages: readonly Damage[] = [
@@ -79,17 +80,17 @@ const damages: readonly Damage[] = [
   {
     what: 'a slot of another frontend',
     believed: 1,
-    damage: ({ maps }) => maps.slots.writeUInt32LE(2, 20),
+    damage: ({ maps }) => maps.slots.writeUInt32LE(2, slotOf(1) + 20),
   },
   {
     what: "a slot with the id of another Service's backend",
     believed: 1,
-    damage: ({ maps }) => maps.slots.writeUInt32LE(1, 2 * backend.size + 24),
+    damage: ({ maps }) => maps.slots.writeUInt32LE(1, slotOf(3) + 24),
   },
   {
     what: 'a slot that is not on this node among those that are',
     believed: 1,
-    damage: ({ maps }) => maps.slots.writeUInt16LE(0, 18),
+    damage: ({ maps }) => maps.slots.writeUInt16LE(0, slotOf(1) + 18),
   },
   {
     what: 'two protocols at one index',
@@ -105,22 +106,22 @@ const damages: readonly Damage[] = [
   {
     what: 'a slot with an id beyond the array',
     believed: 1,
-    damage: ({ maps }) => maps.slots.writeUInt32LE(0xffffffff, 24),
+    damage: ({ maps }) => maps.slots.writeUInt32LE(0xffffffff, slotOf(1) + 24),
   },
   {
     what: 'a slot of an earlier generation',
     believed: 1,
-    damage: ({ maps }) => maps.slots.writeUInt32LE(7, 28),
+    damage: ({ maps }) => maps.slots.writeUInt32LE(7, slotOf(1) + 28),
   },
   {
     what: 'a slot twice',
     believed: 1,
-    damage: ({ maps }) => maps.slots.copy(maps.slots, backend.size, 0, backend.size),
+    damage: ({ maps }) => maps.slots.copy(maps.slots, slotOf(2), slotOf(1), slotOf(2)),
   },
   {
     what: 'a slot with an address of the other family',
     believed: 1,
-    damage: ({ maps }) => (maps.slots[0] = 0xfd),
+    damage: ({ maps }) => (maps.slots[slotOf(1)] = 0xfd),
   },
   {
     what: 'an index beyond the array',
@@ -181,7 +182,7 @@ describe('restore()', () => {
       const { indexes, ids, extents } = cluster.state
       assert.equal(freeNumbers(indexes), indexes.limit - 3, 'no index is lost')
       assert.equal(freeNumbers(ids), ids.limit - 4, 'no id is lost')
-      assert.equal(freeSlots(extents), extents.limit - 3, 'no slot is lost')
+      assert.equal(freeSlots(extents), extents.limit - extents.first - 3, 'no slot is lost')
       assert.deepEqual(cluster.restart(), [])
       const alive = cluster.maps.states.filter((state) => state >> 32n === 1n)
       assert.equal(alive.length, 3, 'no backend is left alive that nothing names')
@@ -195,7 +196,7 @@ describe('restore()', () => {
     assert.deepEqual(ops, [
       'write backend_states[4]',
       'write backend_states[5]',
-      'write 2 slots at backends[3] for frontend 3',
+      'write 2 slots at backends[4] for frontend 3',
       'write frontend_names[3] (default/a)',
       'write frontend_words[3] (default/a)',
       'write frontends[10.96.0.2:80/TCP]',
