@@ -18,8 +18,8 @@ interface Package {
   readonly license?: string
 }
 
-const own = readJson<Package>(join(root, 'usr/lib/kube-shunt/package.json'))
-const inputs = readJson<readonly Package[]>(inputsFile)
+const own = JSON.parse(read('usr/lib/kube-shunt/package.json')) as Package
+const inputs = JSON.parse(readFileSync(inputsFile, 'utf8')) as readonly Package[]
 const document = {
   bomFormat: 'CycloneDX',
   specVersion: '1.6',
@@ -59,7 +59,6 @@ function debianComponents(): Component[] {
     })
 }
 
-/* Written by the same build. */
-function readJson<Value>(path: string): Value {
-  return JSON.parse(readFileSync(path, 'utf8')) as Value
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
 }
