@@ -3,8 +3,13 @@ import { createCluster } from '../cluster/cluster.ts'
 import { startEchoServer } from '../cluster/traffic.ts'
 
 const mode = process.argv[2] ?? 'wait'
-const cluster = await createCluster({ profile: 'bridge', podsPerNode: 2 })
-const servers = await Promise.all(cluster.pods.map((pod) => startEchoServer(pod, [8080])))
+const cluster = await createCluster({ profile: 'bridge', podsPerNode: 2, uplinks: 2, xdp: true })
+const far = await cluster.addFarClient('far')
+const machines = [far, far.router, await cluster.addOutsideClient('outside2', { lan: 2 })]
+const places = [...cluster.pods, ...machines]
+const servers = await Promise.all(
+  places.map((place) => startEchoServer(place, [8080], { workers: 2 })),
+)
 const pids = servers.map((server) => server.process.pid)
 console.log(JSON.stringify({ id: cluster.id, pids }))
 if (mode === 'throw') throw new Error('as asked')

@@ -5,23 +5,26 @@ import {
   hostPort,
   lanAddresses,
   only,
-  routerAddresses,
   serviceAddress,
+  serviceRange,
 } from './addressing.ts'
 import { ClusterFile } from './cluster-file.ts'
 import { exposePort } from './exposure.ts'
-import { lanWiring, memberWiring, nodeWiring } from './lan.ts'
+import { lanWiring, loopbackRoutes, nodeWiring } from './lan.ts'
 import { makeNode } from './node.ts'
 import { nodeObject } from './objects.ts'
 import { keepOnExit, removeOnExit } from './on-exit.ts'
+import { outskirtsKeeping } from './outside.ts'
 import { makePlace } from './place.ts'
 import { profiles } from './profile.ts'
 import { recordCluster } from './record.ts'
 import { cleanupLeftovers, removeCluster } from './removal.ts'
 import { joinWirings, wireUp } from './wiring.ts'
-import type { BuiltNode } from './node.ts'
+import type { Lan } from './lan.ts'
+import type { NodePlan } from './profile.ts'
 import type { ClusterRecord } from './record.ts'
-import type { Cluster, ClusterOptions, Family, Place } from './types.ts'
+import type { Cluster, ClusterOptions, Place } from './types.ts'
+import type { Wiring } from './wiring.ts'
 
 /** Builds a cluster of network namespaces, after removing what dead owners of others left. */
 export async function createCluster(options: ClusterOptions): Promise<Cluster> {
@@ -43,8 +46,9 @@ async function build(record: ClusterRecord, options: ClusterOptions): Promise<Cl
   const setting = { record, families, options, clusterFile: objects.path }
   const count = options.nodes ?? 2
   const built = Array.from({ length: count }, (_, index) => makeNode(setting, index + 1))
-  const lan = makeLan(record, families)
-  await wireUp(clusterWiring(lan.netns, built, options))
+  const lans = makeLans(record, options)
+  const plans = built.map(({ plan }) => plan)
+  await wireUp(clusterWiring(lans, plans))
   const nodes = built.map(({ node }) => node)
   await Promise.all(nodes.map((node) => node.addPods(podNames(options.podsPerNode ?? 0))))
   objects.put(...nodes.map((node) => nodeObject(node)))
@@ -57,64 +61,61 @@ async function build(record: ClusterRecord, options: ClusterOptions): Promise<Cl
     get pods() {
       return nodes.flatMap((node) => node.pods)
     },
-    lan,
+    lan: lans[0]!.place,
     directory: record.directory,
     objects,
     clusterIp: (n, family = families[0]!) => serviceAddress(n, family),
-    addMachine: machines(record, lan, families),
-    async exposeOnLan(localPort, lanPort = 6443) {
-      const host = families.includes('IPv4') ? lan.addresses.IPv4 : lan.addresses.IPv6
-      close.before.push(
-        await exposePort(
-          { netns: lan.netns, cgroup: lanCgroup(record), host, port: lanPort },
-          localPort,
-        ),
-      )
-      return hostPort(host, lanPort)
-    },
+    serviceCidrs: only(families, serviceRange),
+    ...outskirtsKeeping({ record, lans, nodes: plans }),
+    exposeOnLan: exposing(lans[0]!, close.before),
     close: close.run,
     [Symbol.asyncDispose]: close.run,
   }
 }
 
-function clusterWiring(lan: string, built: readonly BuiltNode[], options: ClusterOptions) {
-  const plans = built.map(({ plan }) => plan)
+function clusterWiring(lans: readonly MadeLan[], plans: readonly NodePlan[]): Wiring {
+  const othersOf = (plan: NodePlan) => plans.filter((other) => other !== plan)
   return joinWirings(
-    lanWiring(lan, options.families ?? allFamilies),
-    ...plans.map((plan) => nodeWiring(lan, plan)),
-    ...plans.map((plan) =>
-      profiles[options.profile].node(
+    ...lans.map(({ lan }) => lanWiring(lan)),
+    ...plans.flatMap((plan) =>
+      nodeWiring(
+        lans.map(({ lan }) => lan),
         plan,
-        plans.filter((other) => other !== plan),
       ),
     ),
+    loopbackRoutes(lans[0]!.lan.netns, plans),
+    ...plans.map((plan) => loopbackRoutes(plan.netns, othersOf(plan))),
+    ...plans.map((plan) => profiles[plan.options.profile].node(plan, othersOf(plan))),
   )
 }
 
-function makeLan(record: ClusterRecord, families: readonly Family[]): Place {
-  const cgroup = lanCgroup(record)
-  mkdirSync(cgroup)
-  const addresses = only(families, routerAddresses)
-  return makePlace(`${record.prefix}lan`, { name: 'lan', cgroup, addresses })
+interface MadeLan {
+  readonly lan: Lan
+  readonly place: Place
+  readonly cgroup: string
 }
 
-function lanCgroup(record: ClusterRecord): string {
-  return join(record.cgroup, 'lan')
-}
-
-function machines(
-  record: ClusterRecord,
-  lan: Place,
-  families: readonly Family[],
-): (name: string) => Promise<Place> {
-  let n = 200
-  return async (name) => {
+function makeLans(record: ClusterRecord, options: ClusterOptions): MadeLan[] {
+  const families = options.families ?? allFamilies
+  return ([1, 2] as const).slice(0, options.uplinks ?? 1).map((number) => {
+    const name = number === 1 ? 'lan' : 'lan2'
     const netns = `${record.prefix}${name}`
-    const cgroup = join(record.cgroup, 'machines', name)
-    mkdirSync(cgroup, { recursive: true })
-    const number = n++
-    await wireUp(memberWiring(lan.netns, { netns, n: number, families }))
-    return makePlace(netns, { name, cgroup, addresses: only(families, lanAddresses(number)) })
+    const cgroup = join(record.cgroup, name)
+    mkdirSync(cgroup)
+    const addresses = only(families, lanAddresses(1, number))
+    const place = makePlace(netns, { name, cgroup, addresses })
+    return { lan: { number, netns, families, options }, place, cgroup }
+  })
+}
+
+function exposing(
+  { lan, place, cgroup }: MadeLan,
+  open: { close(): void }[],
+): Cluster['exposeOnLan'] {
+  const host = place.addresses[lan.families.includes('IPv4') ? 'IPv4' : 'IPv6']
+  return async (localPort, port = 6443) => {
+    open.push(await exposePort({ netns: lan.netns, cgroup, host, port }, localPort))
+    return hostPort(host, port)
   }
 }
 

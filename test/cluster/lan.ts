@@ -1,52 +1,73 @@
-import { lanAddresses, podCidrs, podRange, routerAddresses } from './addressing.ts'
-import { forwardingSettings, ipv6Settings, nodeSettings } from './settings.ts'
+import { lanAddresses, podCidrs, podRange } from './addressing.ts'
+import { forwardingSettings, ipv6Settings, nodeSettings, outsideSettings } from './settings.ts'
+import type { LanNumber } from './addressing.ts'
 import type { NodePlan } from './profile.ts'
-import type { Addresses, Family } from './types.ts'
+import type { Addresses, ClusterOptions, Family } from './types.ts'
 import type { Inside, Wiring } from './wiring.ts'
 
+/** What wiring needs to know of a LAN. */
+export interface Lan {
+  readonly number: LanNumber
+  readonly netns: string
+  readonly families: readonly Family[]
+  readonly options: ClusterOptions
+}
+
+/** What wiring needs to know of a machine on a LAN. */
+export interface Member {
+  readonly netns: string
+  readonly n: number
+  readonly device: string
+  /** Send everything else to the LAN's router. */
+  readonly hasDefaultRoute: boolean
+}
+
 /** The LAN itself: a namespace with the bridge that is also everybody's router. */
-export function lanWiring(netns: string, families: readonly Family[]): Wiring {
+export function lanWiring({ netns, number, families, options }: Lan): Wiring {
+  const bridge = lanBridge(number)
   const inside: Inside = {
     settings: [
-      ...ipv6Settings(families),
+      ...outsideSettings(families),
       ...forwardingSettings(families),
       'bridge/bridge-nf-call-iptables=0',
       'bridge/bridge-nf-call-ip6tables=0',
     ],
     ip: [
       'link set lo up',
-      'link add lan0 address 02:00:00:00:00:01 type bridge',
-      'link set lan0 up',
-      ...addressLines(families, routerAddresses, 'lan0'),
+      `link add ${bridge} address 02:00:00:00:00:0${number} mtu ${lanMtu(options)} type bridge`,
+      `link set ${bridge} up`,
+      ...addressLines(families, lanAddresses(1, number), bridge),
     ],
   }
   return { namespaces: [netns], links: [], inside: [[netns, inside]] }
 }
 
-/** A member of the LAN: eth0 is its uplink, the router its default route. */
-export function memberWiring(
-  lan: string,
-  member: { netns: string; n: number; families: readonly Family[] },
-): Wiring {
-  const { netns, n, families } = member
+/** A member of the LAN, whose namespace exists, or will. */
+export function memberWiring(lan: Lan, member: Member): Wiring {
+  const { families, options } = lan
+  const { netns, n, device } = member
+  const mtu = lanMtu(options)
+  const router = lanAddresses(1, lan.number)
   const defaultRoutes = families.map(
-    (family) =>
-      `route add ${family === 'IPv6' ? '::/0' : 'default'} via ${routerAddresses[family]} dev eth0`,
+    (family) => `route add ${everything(family)} via ${router[family]} dev ${device}`,
   )
   return {
-    namespaces: [netns],
-    links: [`link add eth0 netns ${netns} type veth peer name port${n} netns ${lan}`],
+    namespaces: [],
+    links: [
+      `link add ${device} netns ${netns} mtu ${mtu} type veth ` +
+        `peer name port${n} netns ${lan.netns} mtu ${mtu}`,
+    ],
     inside: [
-      [lan, { ip: [`link set port${n} master lan0 up`] }],
+      [lan.netns, { ip: [`link set port${n} master ${lanBridge(lan.number)} up`] }],
       [
         netns,
         {
           settings: [...ipv6Settings(families), 'ipv4/tcp_tw_reuse=1'],
           ip: [
             'link set lo up',
-            'link set eth0 up',
-            ...addressLines(families, lanAddresses(n), 'eth0'),
-            ...defaultRoutes,
+            `link set ${device} up`,
+            ...addressLines(families, lanAddresses(n, lan.number), device),
+            ...(member.hasDefaultRoute ? defaultRoutes : []),
           ],
         },
       ],
@@ -54,17 +75,76 @@ export function memberWiring(
   }
 }
 
-/** A node on the LAN, with the settings and the firewall its cluster asked for. */
-export function nodeWiring(lan: string, node: NodePlan): Wiring {
+/** A node on its LANs, with the settings and the firewall its cluster asked for. */
+export function nodeWiring(lans: readonly Lan[], node: NodePlan): Wiring[] {
   const { netns, families, options } = node
-  const member = memberWiring(lan, { netns, n: lanNumber(node.n), families })
   const nft = ruleset(node)
-  const settings = nodeSettings(families, options)
   const late: Inside = {
     ...(nft === '' ? {} : { nft }),
     ...(options.checksumOffload === 'off' ? { checksumDevices: ['eth0'] } : {}),
   }
-  return { ...member, inside: [...member.inside, [netns, { settings }], [netns, late]] }
+  const own: Wiring = {
+    namespaces: [netns],
+    links: [],
+    inside: [
+      [netns, { settings: nodeSettings(families, options) }],
+      [netns, late],
+    ],
+  }
+  const uplinks = lans.flatMap((lan, index) => {
+    const member = { netns, n: lanNumber(node.n), device: `eth${index}` }
+    const wiring = memberWiring(lan, { ...member, hasDefaultRoute: index === 0 })
+    return options.xdp ? [wiring, xdpWiring(lan, member)] : [wiring]
+  })
+  return [own, ...uplinks, extraAddressing(node)]
+}
+
+/**
+ * Native XDP can transmit out of a veth only while the other end receives by XDP too, and what a
+ * sender leaves to its hardware (checksums, segmentation) it would never see done.
+ */
+function xdpWiring(lan: Lan, { netns, n, device }: Omit<Member, 'hasDefaultRoute'>): Wiring {
+  return {
+    namespaces: [],
+    links: [],
+    inside: [
+      [lan.netns, { checksumDevices: [`port${n}`], xdpDevices: [`port${n}`] }],
+      [netns, { checksumDevices: [device] }],
+    ],
+  }
+}
+
+/** Addresses on lo, and answers that leave by the uplink whose address they have. */
+function extraAddressing({ netns, families, options, addresses, uplinks }: NodePlan): Wiring {
+  const ip: string[] = []
+  const ip6: string[] = []
+  for (const family of families) {
+    const rules = family === 'IPv6' ? ip6 : ip
+    if (options.nodeAddress === 'loopback')
+      ip.push(
+        `addr add ${addresses[family]}/${family === 'IPv6' ? '128 nodad' : 32} dev lo`,
+        `route replace ${everything(family)} via ${lanAddresses(1)[family]} dev eth0 ` +
+          `src ${addresses[family]}`,
+      )
+    if (options.policyRouting && uplinks[1])
+      rules.push(
+        `route add default via ${lanAddresses(1, 2)[family]} dev eth1 table 102`,
+        `rule add from ${uplinks[1][family]} lookup 102`,
+      )
+  }
+  return { namespaces: [], links: [], inside: [[netns, { ip, ip6 }]] }
+}
+
+/** Routes of a member of the first LAN to the nodes' addresses that are on no LAN. */
+export function loopbackRoutes(netns: string, nodes: readonly NodePlan[]): Wiring {
+  const apart = nodes.filter((node) => node.options.nodeAddress === 'loopback')
+  const ip = apart.flatMap((node) =>
+    node.families.map((family) => {
+      const bits = family === 'IPv6' ? 128 : 32
+      return `route add ${node.addresses[family]}/${bits} via ${node.uplinks[0]![family]}`
+    }),
+  )
+  return { namespaces: [], links: [], inside: [[netns, { ip }]] }
 }
 
 /** Which member of the LAN node `n` is. */
@@ -72,12 +152,31 @@ export function lanNumber(n: number): number {
   return 10 + n
 }
 
-function addressLines(families: readonly Family[], address: Addresses, device: string): string[] {
+/** How large packets of the LANs may be. */
+export function lanMtu(options: ClusterOptions): number {
+  return options.mtu ?? 1500
+}
+
+/** Lines of `ip -batch` that give a device its addresses. */
+export function addressLines(
+  families: readonly Family[],
+  address: Addresses,
+  device: string,
+): string[] {
   return families.map((family) =>
     family === 'IPv4'
       ? `addr add ${address.IPv4}/24 dev ${device}`
       : `addr add ${address.IPv6}/64 dev ${device} nodad`,
   )
+}
+
+/** The default destination as `ip` takes it in a batch of both families. */
+export function everything(family: Family): string {
+  return family === 'IPv6' ? '::/0' : 'default'
+}
+
+function lanBridge(lan: LanNumber): string {
+  return lan === 1 ? 'lan0' : 'lan1'
 }
 
 function ruleset({ n, options }: NodePlan): string {

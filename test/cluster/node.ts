@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { lanAddresses, only, podAddresses, podCidrs } from './addressing.ts'
+import { lanAddresses, loopbackAddresses, only, podAddresses, podCidrs } from './addressing.ts'
 import { shuntCommand, startAgent } from './agent.ts'
 import { lanNumber } from './lan.ts'
 import { makePlace } from './place.ts'
@@ -33,9 +33,13 @@ export function makeNode(setting: NodeSetting, n: number): BuiltNode {
   const { record, families, options } = setting
   const name = `node${n}`
   const cgroup = join(record.cgroup, name)
-  const addresses = only(families, lanAddresses(lanNumber(n)))
+  const uplinks = ([1, 2] as const)
+    .slice(0, options.uplinks ?? 1)
+    .map((lan) => only(families, lanAddresses(lanNumber(n), lan)))
+  const addresses =
+    options.nodeAddress === 'loopback' ? only(families, loopbackAddresses(n)) : uplinks[0]!
   const netns = `${record.prefix}${name}`
-  const plan: NodePlan = { n, netns, families, addresses, options }
+  const plan: NodePlan = { n, netns, families, addresses, uplinks, options }
   mkdirSync(join(cgroup, 'host'), { recursive: true })
   mkdirSync(join(cgroup, 'pods'))
   const place = makePlace(netns, { name, cgroup: join(cgroup, 'host'), addresses })
@@ -49,6 +53,7 @@ export function makeNode(setting: NodeSetting, n: number): BuiltNode {
     },
     podCidrs: only(families, podCidrs(n)),
     uplink: 'eth0',
+    uplinks: uplinks.map((own, index) => ({ device: `eth${index}`, addresses: own })),
     bpffs,
     cgroup,
     startAgent: (options) => startAgent({ ...setting, ...record, node, place }, options),

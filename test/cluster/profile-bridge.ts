@@ -1,4 +1,5 @@
 import { podAddresses, podCidrs } from './addressing.ts'
+import { lanMtu } from './lan.ts'
 import { podSettings } from './settings.ts'
 import type { NodePlan, PodPlan, ProfileWiring } from './profile.ts'
 import type { Wiring } from './wiring.ts'
@@ -8,9 +9,14 @@ export const bridgeWiring: ProfileWiring = {
   node: (node, others) => ({
     namespaces: [],
     links: [],
-    inside: [[node.netns, { ip: [...bridgeLines(node, 1500), ...routeLines(node, others)] }]],
+    inside: [
+      [
+        node.netns,
+        { ip: [...bridgeLines(node, lanMtu(node.options)), ...routeLines(node, others)] },
+      ],
+    ],
   }),
-  pod: (pod) => bridgePod(pod, 1500),
+  pod: (pod) => bridgePod(pod, lanMtu(pod.node.options)),
   moreAddresses: moreBridgeAddresses,
 }
 
@@ -34,7 +40,7 @@ export function routeLines(node: NodePlan, others: readonly NodePlan[]): string[
   return others.flatMap((other) =>
     node.families.map((family) => {
       const to = podCidrs(other.n)[family]
-      return `route add ${to} via ${other.addresses[family]} dev eth0`
+      return `route add ${to} via ${other.uplinks[0]![family]} dev eth0`
     }),
   )
 }

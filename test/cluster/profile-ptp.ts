@@ -1,4 +1,5 @@
 import { podCidrs } from './addressing.ts'
+import { lanMtu } from './lan.ts'
 import { offload, routeLines } from './profile-bridge.ts'
 import { podSettings } from './settings.ts'
 import type { PodPlan, ProfileWiring } from './profile.ts'
@@ -53,8 +54,8 @@ function podWiring(pod: PodPlan): Wiring {
   return {
     namespaces: [netns],
     links: [
-      `link add eth0 netns ${netns} type veth ` +
-        `peer name ${hostDevice} address ${hostMac} netns ${node.netns}`,
+      `link add eth0 netns ${netns} mtu ${lanMtu(node.options)} type veth peer name ${hostDevice} ` +
+        `address ${hostMac} netns ${node.netns} mtu ${lanMtu(node.options)}`,
     ],
     inside: [
       [

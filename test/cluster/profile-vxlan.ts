@@ -1,12 +1,13 @@
 import { podAddresses, podCidrs } from './addressing.ts'
+import { lanMtu } from './lan.ts'
 import { bridgeLines, bridgePod, moreBridgeAddresses } from './profile-bridge.ts'
 import type { NodePlan, ProfileWiring } from './profile.ts'
-import type { Family } from './types.ts'
+import type { ClusterOptions, Family } from './types.ts'
 import type { Inside } from './wiring.ts'
 
 const devices: Readonly<Record<Family, string>> = { IPv4: 'flannel.1', IPv6: 'flannel-v6.1' }
-/** 1500 less what the overlay adds: IP, UDP and VXLAN headers and the inner Ethernet header. */
-const mtus: Readonly<Record<Family, number>> = { IPv4: 1450, IPv6: 1430 }
+/** What the overlay adds: IP, UDP and VXLAN headers and the inner Ethernet header. */
+const overheads: Readonly<Record<Family, number>> = { IPv4: 50, IPv6: 70 }
 
 /**
  * Flannel's overlay: cni0 on each node, one VXLAN device per family, and static routes, neighbours
@@ -14,7 +15,7 @@ const mtus: Readonly<Record<Family, number>> = { IPv4: 1450, IPv6: 1430 }
  */
 export const vxlanWiring: ProfileWiring = {
   node(node, others) {
-    const ip = bridgeLines(node, mtus.IPv4)
+    const ip = bridgeLines(node, overlayMtu(node.options, 'IPv4'))
     const bridge: string[] = []
     for (const family of node.families) {
       const todo = overlay(node, others, family)
@@ -24,7 +25,10 @@ export const vxlanWiring: ProfileWiring = {
     const inside: Inside = { ip, bridge }
     return { namespaces: [], links: [], inside: [[node.netns, inside]] }
   },
-  pod: (pod) => bridgePod(pod, mtus.IPv4, mtus.IPv6),
+  pod: (pod) => {
+    const { options } = pod.node
+    return bridgePod(pod, overlayMtu(options, 'IPv4'), overlayMtu(options, 'IPv6'))
+  },
   moreAddresses: moreBridgeAddresses,
 }
 
@@ -34,8 +38,9 @@ function overlay(
   family: Family,
 ): { ip: string[]; bridge: string[] } {
   const device = devices[family]
+  const mtu = overlayMtu(node.options, family)
   const ip = [
-    `link add ${device} address ${vtepMac(node, family)} mtu ${mtus[family]} type vxlan id 1 ` +
+    `link add ${device} address ${vtepMac(node, family)} mtu ${mtu} type vxlan id 1 ` +
       `local ${node.addresses[family]} dev eth0 dstport 8472 nolearning`,
     `link set ${device} up`,
     `addr add ${vtep(node, family)} dev ${device}${family === 'IPv6' ? ' nodad' : ''}`,
@@ -51,6 +56,10 @@ function overlay(
     bridge.push(`fdb append ${mac} dev ${device} dst ${other.addresses[family]}`)
   }
   return { ip, bridge }
+}
+
+function overlayMtu(options: ClusterOptions, family: Family): number {
+  return lanMtu(options) - overheads[family]
 }
 
 function vtep(node: NodePlan, family: Family): string {

@@ -10,7 +10,10 @@ export interface NodePlan {
   readonly n: number
   readonly netns: string
   readonly families: readonly Family[]
+  /** Its own addresses, as Kubernetes knows them. */
   readonly addresses: Addresses
+  /** Its addresses on each LAN. */
+  readonly uplinks: readonly Addresses[]
   readonly options: ClusterOptions
 }
 

@@ -19,6 +19,11 @@ export function nodeSettings(families: readonly Family[], options: ClusterOption
   ]
 }
 
+/** Kernel settings of a machine that may be answered by another way than it asked. */
+export function outsideSettings(families: readonly Family[]): string[] {
+  return [...podSettings(families), 'ipv4/conf/all/rp_filter=0', 'ipv4/conf/default/rp_filter=0']
+}
+
 /** Kernel settings of anything that routes. */
 export function forwardingSettings(families: readonly Family[]): string[] {
   return families.includes('IPv6')

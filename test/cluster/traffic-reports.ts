@@ -34,6 +34,37 @@ export interface FlowReport {
   readonly latencyUs: Latency
 }
 
+/** What `crowd` says about the connections it holds. */
+export interface CrowdReport {
+  readonly event: 'second' | 'opened' | 'checked' | 'end'
+  readonly seconds: number
+  /** How many there were to be. */
+  readonly connections: number
+  readonly tried: number
+  /** Answered when they were opened. */
+  readonly answered: number
+  /** Alive now. */
+  readonly open: number
+  /** Lost to an error, or closed by the server, after they were open. */
+  readonly resets: number
+  readonly closed: number
+  /** Answered again since the last check began. */
+  readonly checked: number
+  readonly failures: number
+  /** Why connections could not be opened: errno names, `timeout`, `closed`. */
+  readonly failed: Readonly<Record<string, number>>
+}
+
+/** What `flood` says. */
+export interface FloodReport {
+  readonly event: 'second' | 'end'
+  readonly seconds: number
+  readonly sent: number
+  /** What the device had no room for. */
+  readonly refused: number
+  readonly ratePerSecond: number
+}
+
 /** What `dial` says about its new connections or datagrams. */
 export interface DialReport {
   readonly event: 'second' | 'end'

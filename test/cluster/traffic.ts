@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url'
 import type { Output, Place, Running } from './types.ts'
 import type { Answer, DialReport, FlowReport, LatencyReport } from './traffic-reports.ts'
 
-const tools = fileURLToPath(new URL('../../build/traffic/', import.meta.url))
+/** Where the built traffic tools are. */
+export const tools = fileURLToPath(new URL('../../build/traffic/', import.meta.url))
 
 /** An echo server that listens. */
 export interface EchoServer {
@@ -11,16 +12,26 @@ export interface EchoServer {
   stop(signal?: NodeJS.Signals): Promise<Output>
 }
 
+export interface EchoServerOptions {
+  /** What it answers with; default the place's name. */
+  readonly name?: string
+  readonly only?: 'TCP' | 'UDP'
+  readonly closeAfterAnswer?: boolean
+  /** Processes that share the connections; each holds some 20 000. Default 1. */
+  readonly workers?: number
+}
+
 /** Starts a server in a place that answers on these TCP and UDP ports with the place's name. */
 export async function startEchoServer(
   place: Place,
   ports: readonly number[],
-  options: { name?: string; only?: 'TCP' | 'UDP'; closeAfterAnswer?: boolean } = {},
+  options: EchoServerOptions = {},
 ): Promise<EchoServer> {
   const name = options.name ?? place.name
   const flags = ['--name', name, '--ports', ports.join(',')]
   if (options.only) flags.push(`--${options.only.toLowerCase()}-only`)
   if (options.closeAfterAnswer) flags.push('--close')
+  if (options.workers !== undefined) flags.push('--workers', String(options.workers))
   const process = place.spawn([`${tools}echo-server`, ...flags])
   await process.waitForLine((line) => line.includes('"listening"'))
   return { name, process, stop: (signal) => process.stop(signal) }
@@ -182,15 +193,18 @@ function dialFlags(target: string, options: DialOptions): string[] {
   return flags
 }
 
-type Parse<T> = (line: string) => T
+/** Reads a line of a tool. */
+export type Parse<T> = (line: string) => T
 
-function lastReport<T>(process: Running, parse: Parse<T>): () => T | undefined {
+/** The newest line of a tool, read. */
+export function lastReport<T>(process: Running, parse: Parse<T>): () => T | undefined {
   let last: T | undefined
   process.onLine((line) => (last = parse(line)))
   return () => last
 }
 
-async function finalReport<T>(process: Running, parse: Parse<T>): Promise<T> {
+/** Ends a tool and reads its last line. */
+export async function finalReport<T>(process: Running, parse: Parse<T>): Promise<T> {
   const { stdout, stderr } = await process.stop('SIGTERM')
   return parse(lastLine(stdout, stderr))
 }

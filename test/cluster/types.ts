@@ -30,6 +30,19 @@ export interface ClusterOptions {
   readonly bridgeNetfilter?: boolean
   /** 'off' makes every sender compute its checksums; default 'on', as veth has it. */
   readonly checksumOffload?: 'on' | 'off'
+  /** How large packets of the LANs are, and what pods get from that; default 1500. */
+  readonly mtu?: number
+  /**
+   * Native XDP on the nodes' uplinks can transmit, redirect, and finds checksums computed and
+   * segments cut, as from a wire.
+   */
+  readonly xdp?: boolean
+  /** 2: each node has eth1 on a second LAN, `lan2`, with a router of its own; default 1. */
+  readonly uplinks?: 1 | 2
+  /** What a node sends from its address on eth1 leaves by eth1, whatever the destination. */
+  readonly policyRouting?: boolean
+  /** 'loopback': the node's own address is on lo, behind those of its uplinks. */
+  readonly nodeAddress?: 'uplink' | 'loopback'
 }
 
 export interface Output {
@@ -83,11 +96,19 @@ export interface Pod extends Place {
   addAddresses(count: number): Promise<readonly Addresses[]>
 }
 
+/** A device of a node on a LAN. */
+export interface Uplink {
+  readonly device: string
+  readonly addresses: Addresses
+}
+
 export interface ClusterNode extends Place {
   readonly pods: readonly Pod[]
   readonly podCidrs: Addresses
   /** Its uplink, `eth0`. */
   readonly uplink: string
+  /** All of them, `eth0` first. */
+  readonly uplinks: readonly Uplink[]
   /** Pin root of this node's agent. */
   readonly bpffs: string
   /** cgroup v2 directory that holds the processes of this node and its pods. */
@@ -127,6 +148,25 @@ export interface Agent {
   restart(signal?: NodeJS.Signals): Promise<Agent>
 }
 
+/** How a client outside the cluster gets to VIPs. */
+export interface VipRoutes {
+  /** Sends these addresses or CIDRs by this node; those that went by another node move at once. */
+  routeVia(node: ClusterNode, cidrs: readonly string[]): Promise<void>
+  /** Takes these routes away. */
+  unroute(cidrs: readonly string[]): Promise<void>
+}
+
+/** A machine on a LAN of the nodes that knows its own subnet and what routeVia() tells it. */
+export interface OutsideClient extends Place, VipRoutes {}
+
+/**
+ * A machine two routers away: the LAN's and `router`, with a link of a small MTU between them.
+ * Its VIP routes are the LAN's router's.
+ */
+export interface FarClient extends Place, VipRoutes {
+  readonly router: Place
+}
+
 export interface Cluster {
   readonly id: string
   readonly profile: Profile
@@ -142,8 +182,14 @@ export interface Cluster {
   readonly objects: ClusterFile
   /** The n-th address (from 1) of the Service range, 10.96.0.0/16 and fd00:10:96::/112. */
   clusterIp(n: number, family?: Family): string
-  /** A machine on the LAN that is no part of the cluster. */
+  /** Where Services have their cluster addresses from. */
+  readonly serviceCidrs: Addresses
+  /** A machine on the LAN that is no part of the cluster; the LAN's router is its default route. */
   addMachine(name: string): Promise<Place>
+  /** A client on a LAN (default 1) without a default route: VIPs are out of its reach until asked. */
+  addOutsideClient(name: string, options?: { readonly lan?: 1 | 2 }): Promise<OutsideClient>
+  /** A client behind a router of its own; `mtu` (default 1300) is that of the link to the router. */
+  addFarClient(name: string, options?: { readonly mtu?: number }): Promise<FarClient>
   /** Makes a TCP port of this process' own network reachable on the LAN; returns "address:port". */
   exposeOnLan(localPort: number, lanPort?: number): Promise<string>
   /** Ends every process and removes every namespace, pin, cgroup and file of the cluster. */

@@ -1,6 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { runProcess } from './process.ts'
+import { fileURLToPath } from 'node:url'
 import { netnsPath } from './place.ts'
+
+const passAll = fileURLToPath(new URL('../../build/traffic/xdp-pass.bpf.o', import.meta.url))
 
 /** What to do inside one namespace, in this order. */
 export interface Inside {
@@ -8,6 +11,8 @@ export interface Inside {
   readonly settings?: readonly string[]
   /** Lines of `ip -batch`. */
   readonly ip?: readonly string[]
+  /** Lines of `ip -6 -batch`, for what does not tell its family by itself. */
+  readonly ip6?: readonly string[]
   /** Lines of `bridge -batch`. */
   readonly bridge?: readonly string[]
   /** As `settings`, once the devices exist. */
@@ -16,6 +21,8 @@ export interface Inside {
   readonly nft?: string
   /** Devices that must not offload checksums. */
   readonly checksumDevices?: readonly string[]
+  /** Devices that receive by a native XDP program that lets everything pass. */
+  readonly xdpDevices?: readonly string[]
 }
 
 /** Namespaces to make and how to wire them; devices are born inside their namespaces. */
@@ -53,10 +60,12 @@ function byNamespace({ inside }: Wiring): Map<string, Inside> {
     merged.set(netns, {
       settings: [...(before.settings ?? []), ...(todo.settings ?? [])],
       ip: [...(before.ip ?? []), ...(todo.ip ?? [])],
+      ip6: [...(before.ip6 ?? []), ...(todo.ip6 ?? [])],
       bridge: [...(before.bridge ?? []), ...(todo.bridge ?? [])],
       deviceSettings: [...(before.deviceSettings ?? []), ...(todo.deviceSettings ?? [])],
       nft: [before.nft, todo.nft].filter(Boolean).join('\n'),
       checksumDevices: [...(before.checksumDevices ?? []), ...(todo.checksumDevices ?? [])],
+      xdpDevices: [...(before.xdpDevices ?? []), ...(todo.xdpDevices ?? [])],
     })
   }
   return merged
@@ -80,10 +89,14 @@ function within(netns: string, lines: readonly string[]): string[] {
 function commands(todo: Inside): string[] {
   return [
     ...fed('ip -batch -', todo.ip),
+    ...fed('ip -6 -batch -', todo.ip6),
     ...fed('bridge -batch -', todo.bridge),
     ...writes(todo.deviceSettings),
     ...fed('nft -f -', todo.nft ? [todo.nft] : []),
     ...(todo.checksumDevices ?? []).map((device) => `ethtool -K ${device} tx off > /dev/null`),
+    ...(todo.xdpDevices ?? []).map(
+      (device) => `ip link set dev ${device} xdpdrv obj '${passAll}' sec xdp.frags`,
+    ),
   ]
 }
 

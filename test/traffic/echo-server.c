@@ -5,19 +5,21 @@
  * A request may ask for more by its first word:
  *   send N   N bytes of filler follow REQUEST in the same line or datagram
  *   close    close after the answer        reset   answer with a reset
- * Usage: echo-server --name NAME --ports P,P,... [--tcp-only|--udp-only] [--close]
+ * Usage: echo-server --name NAME --ports P,P,... [--tcp-only|--udp-only] [--close] [--workers N]
+ * A process may hold only so many connections: more workers hold more.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "address.h"
 #include "echo-datagrams.h"
+#include "echo-options.h"
 
 #define MAX_FDS	   65536
 #define FILLER_MAX 65536
@@ -37,7 +39,6 @@ struct socket {
 
 static struct socket sockets[MAX_FDS];
 static char filler[FILLER_MAX];
-static bool close_always;
 static int epfd;
 
 static void watch(int fd, enum kind kind, unsigned port)
@@ -97,6 +98,8 @@ static void accept_all(int listener)
 	for (;;) {
 		len = sizeof(peer);
 		fd = accept4(listener, (void *)&peer, &len, SOCK_NONBLOCK);
+		if (fd < 0 && errno == EMFILE) /* we are full: another worker may not be */
+			epoll_ctl(epfd, EPOLL_CTL_DEL, listener, NULL);
 		if (fd < 0)
 			return;
 		len = sizeof(local);
@@ -225,53 +228,44 @@ static void serve(void)
 	}
 }
 
+/* Starts more processes with the same listeners; each then waits for itself. */
+static void share_work(void)
+{
+	pid_t parent = getpid();
+
+	for (unsigned i = 1; i < workers && getpid() == parent; i++)
+		if (fork() == 0)
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+	epfd = epoll_create1(0);
+	for (int fd = 0; fd < MAX_FDS; fd++) {
+		struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+		if (sockets[fd].kind != FREE)
+			epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"name", 1, 0, 'n'},	 {"ports", 1, 0, 'p'},
-						{"tcp-only", 0, 0, 't'}, {"udp-only", 0, 0, 'u'},
-						{"close", 0, 0, 'c'},	 {}};
 	struct rlimit files = {MAX_FDS, MAX_FDS};
-	bool tcp = true, udp = true;
-	char *ports = NULL;
-	int option;
+	pid_t leader = getpid();
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'n':
-			name = optarg;
-			break;
-		case 'p':
-			ports = optarg;
-			break;
-		case 't':
-			udp = false;
-			break;
-		case 'u':
-			tcp = false;
-			break;
-		case 'c':
-			close_always = true;
-			break;
-		default:
-			return 2;
-		}
-	}
-	if (!ports || strlen(name) > 63) {
-		fprintf(stderr, "echo-server: --ports is needed, --name has at most 63 letters\n");
-		return 2;
-	}
+	parse_options(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	setrlimit(RLIMIT_NOFILE, &files);
 	memset(filler, 'x', sizeof(filler) - 1);
 	filler[FILLER_MAX - 1] = '\n';
-	epfd = epoll_create1(0);
+	epfd = -1;
 	for (char *p = strtok(ports, ","); p; p = strtok(NULL, ",")) {
 		if (tcp)
 			listen_on(SOCK_STREAM, strtoul(p, NULL, 10));
 		if (udp)
 			listen_on(SOCK_DGRAM, strtoul(p, NULL, 10));
 	}
-	printf("{\"event\":\"listening\",\"name\":\"%s\"}\n", name);
-	fflush(stdout);
+	share_work();
+	if (getpid() == leader) {
+		printf("{\"event\":\"listening\",\"name\":\"%s\"}\n", name);
+		fflush(stdout);
+	}
 	serve();
 }
