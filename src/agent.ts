@@ -16,6 +16,7 @@ import {
   type EventRecorder,
   type Tale,
 } from './kube/events.ts'
+import { askedToEnd, nextSignal } from './end-signal.ts'
 import { ShuntError } from './errors.ts'
 import { createLog, type Log } from './log.ts'
 import { openReports, type Reports } from './reports.ts'
@@ -34,26 +35,23 @@ const collectMilliseconds = 30_000
 export async function runAgent(config: Config): Promise<void> {
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
   requirePrivileges()
-  const ending = new AbortController()
-  const told = nextSignal()
-  void told.then(() => ending.abort())
-  const root = await ownRoot(config, log, ending.signal)
+  const asked = askedToEnd()
+  const root = asked.aborted ? undefined : await ownRoot(config, log, asked)
   if (root === undefined) return
-  await serve({ config, root, log, ending, told })
+  await serve({ config, root, log })
 }
 
 interface Start {
   readonly config: Config
   readonly root: Root
   readonly log: Log
-  /** Aborts what goes on until the end. */
-  readonly ending: AbortController
-  /** The signal that asks for the end. */
-  readonly told: Promise<NodeJS.Signals>
 }
 
-async function serve({ config, root, log, ending, told }: Start): Promise<void> {
+async function serve({ config, root, log }: Start): Promise<void> {
   adjustOomScore(config.proxy.oomScoreAdj, log)
+  const ending = new AbortController()
+  const told = nextSignal()
+  void told.then(() => ending.abort())
   const datapath = load(config, root, log)
   const failure = Promise.withResolvers<never>()
   const failed = failure.reject
@@ -205,10 +203,4 @@ function startCollector(
   }
   void sweep()
   return setInterval(() => void sweep(), collectMilliseconds)
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
 }

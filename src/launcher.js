@@ -16,6 +16,8 @@ if (basename(process.argv[1]) === 'kube-proxy' && first.startsWith('-')) {
 }
 
 if (runsTypeScript) {
+  // The agent takes most of a second to load, and may be asked to end while it does.
+  if (/^(run$|-)/.test(process.argv[2] ?? '')) (await import('./end-signal.ts')).askedToEnd()
   await import('./main.ts')
 } else if (existsSync(pinned)) {
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: 'inherit' })

@@ -4,6 +4,7 @@ import { runProgram } from './cli/program.ts'
 import { isOn, runOneShot } from './cli/one-shot.ts'
 import { runCommand } from './cli/run.ts'
 import { flagsWithoutEffect, readConfig } from './config.ts'
+import { askedToEnd } from './end-signal.ts'
 import { messageOf, ShuntError } from './errors.ts'
 import { createLog } from './log.ts'
 import { normalizeGoArgs } from './proxy-config/go-args.ts'
@@ -35,6 +36,7 @@ function commandLine(args: readonly string[]): readonly string[] {
 /* The agent is loaded here, so that other commands start without its dependencies. */
 async function run(flags: Flags): Promise<void> {
   if (await runOneShot(flags)) return
+  askedToEnd()
   const { config, notes } = readConfig(flags)
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
   for (const flag of flagsWithoutEffect(config)) log.warn({ flag }, 'flag has no effect yet')
