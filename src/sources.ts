@@ -44,7 +44,11 @@ export function openSources(config: Config, options: SourceOptions): Sources {
   const follow = async (): Promise<void> => {
     const { source } = config
     if (source.kind === 'cluster-file') {
-      await followClusterFile({ path: source.path, targets, signal, log, onHealth })
+      const { path } = source
+      // its path may be long, and another one on each node
+      const named = (health: ReflectorHealth): void =>
+        onHealth({ ...health, resource: 'cluster_file' })
+      await followClusterFile({ path, targets, signal, log, onHealth: named })
       return
     }
     const transport = openTransport(source, reports)

@@ -22,6 +22,7 @@ echo '# tests'
 if [ "${1:-}" = quick ]; then
 	mapfile -t files < <(tests "${quick[@]}")
 else
+	bash test/fetch-promtool.sh
 	mapfile -t files < <(tests "${quick[@]}" "${slow[@]}")
 fi
 exec node --test --test-concurrency=2 --test-timeout=300000 "${files[@]}"
