@@ -118,10 +118,15 @@ export function mayMoveRoutes(table: LinkTable, event: MessageBody): boolean {
     case 'link':
       return leadsOut(table, event.link.index) && (event.removed || !event.link.up)
     case 'address':
-      return event.removed && leadsOut(table, event.address.index)
+      return event.removed && (leadsOut(table, event.address.index) || isSource(table, event))
     default:
       return false
   }
+}
+
+/* The address may be another device's than the route's. */
+function isSource(table: LinkTable, { address }: { readonly address: LinkAddress }): boolean {
+  return table.defaultRoutes.some(({ source }) => source === address.address)
 }
 
 function leadsOut(table: LinkTable, index: number): boolean {

@@ -33,6 +33,8 @@ export interface LinkAddress {
   readonly scope: 'global' | 'site' | 'link' | 'host' | 'nowhere'
   /** Not the first of its subnet (IPv4), or temporary (IPv6). */
   readonly secondary: boolean
+  /** Not to be sent from: deprecated, or not known to be ours alone. */
+  readonly avoided?: true
 }
 
 export interface DefaultRoute {
@@ -40,6 +42,10 @@ export interface DefaultRoute {
   readonly table: number
   readonly priority: number
   readonly indexes: readonly number[]
+  /** The next hop, where there is one for all devices. */
+  readonly gateway?: string
+  /** What is to be sent from; without it the kernel chooses an address of the device. */
+  readonly source?: string
 }
 
 export type NetlinkMessage = MessageFrame & MessageBody
@@ -200,6 +206,8 @@ const scopes: Readonly<Record<number, LinkAddress['scope']>> = {
   254: 'host',
 }
 
+const avoidedFlags = 0x08 | 0x20 | 0x40 // IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
+
 /* struct ifaddrmsg; on point-to-point devices IFA_ADDRESS is the other side, IFA_LOCAL ours. */
 function parseAddress(body: Buffer, removed: boolean): MessageBody {
   if (body.length < 8) return malformed('address message')
@@ -208,13 +216,15 @@ function parseAddress(body: Buffer, removed: boolean): MessageBody {
   const attributes = parseAttributes(body.subarray(8))
   const text = addressText(family, attributes.get(2) ?? attributes.get(1))
   if (text === undefined) return malformed('address without an address')
+  const flags = attributes.has(8) ? numberOf(attributes.get(8)) : body.readUInt8(2)
   const address: LinkAddress = {
     index: body.readUInt32LE(4),
     family,
     address: text,
     prefixLength: body.readUInt8(1),
     scope: scopes[body.readUInt8(3)] ?? 'nowhere',
-    secondary: ((attributes.has(8) ? numberOf(attributes.get(8)) : body.readUInt8(2)) & 1) !== 0,
+    secondary: (flags & 0x01) !== 0,
+    ...((flags & avoidedFlags) !== 0 && { avoided: true }),
   }
   return { kind: 'address', removed, address }
 }
@@ -231,7 +241,14 @@ function parseRoute(body: Buffer, removed: boolean): MessageBody {
   const index = numberOf(attributes.get(4))
   const indexes = [...(index === 0 ? [] : [index]), ...parseNextHops(attributes.get(9))]
   const priority = numberOf(attributes.get(6))
-  return { kind: 'route', removed, route: { family, table, priority, indexes } }
+  const gateway = addressText(family, attributes.get(5))
+  const source = addressText(family, attributes.get(7))
+  const route: DefaultRoute = {
+    ...{ family, table, priority, indexes },
+    ...(gateway !== undefined && { gateway }),
+    ...(source !== undefined && { source }),
+  }
+  return { kind: 'route', removed, route }
 }
 
 /* A list of struct rtnexthop: u16 length, flags, hops, then the device. */

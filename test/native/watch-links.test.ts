@@ -90,7 +90,7 @@ test('readLinks gives what ip shows', patience, async (t) => {
   const addresses = [...table.addresses.values()].map(({ address }) => address)
   assert.ok(addresses.includes('192.0.2.1') && addresses.includes('127.0.0.1'))
   const route = { family: 'IPv4', table: 254, priority: 0, indexes: [link!.index] }
-  assert.deepEqual(table.defaultRoutes, [route])
+  assert.deepEqual(table.defaultRoutes, [{ ...route, gateway: '192.0.2.254' }])
 })
 
 test(
@@ -189,6 +189,25 @@ test(
     assert.deepEqual(route, { family: 'IPv6', table: 254, priority: 5, indexes: [index] })
     ip('-6 route del default dev ksn-a metric 5')
     await until((table) => !leads(table))
+  },
+)
+
+test(
+  'a default route goes with the address it sends from, of another device',
+  patience,
+  async (t) => {
+    const { until } = await watch(t)
+    ip('link add ksn-a type veth peer name ksn-b')
+    t.after(() => ip('link del ksn-a'))
+    ip('link set lo up')
+    ip('link set ksn-a up')
+    ip('addr add 192.0.2.7/24 dev ksn-a')
+    ip('addr add 198.51.100.1/32 dev lo')
+    ip('route add default via 192.0.2.254 src 198.51.100.1')
+    const sources = (table: LinkTable) => table.defaultRoutes.map(({ source }) => source)
+    await until((table) => sources(table).includes('198.51.100.1'))
+    ip('addr del 198.51.100.1/32 dev lo')
+    await until((table) => sources(table).length === 0)
   },
 )
 
