@@ -31,6 +31,8 @@ struct frontend_key {
 _Static_assert(sizeof(struct frontend_key) == 20, "frontend_key");
 
 #define FRONTEND_UNUSED_PORT 0xffffffffu
+/* In a flow that no frontend has made. */
+#define FRONTEND_NOBODY	     0xffffffffu
 
 /*
  * echo repeats a mix of the key, because a deleted hash element may be recycled
@@ -64,6 +66,7 @@ enum frontend_flag {
 	FRONTEND_LOCAL_ONLY = 1 << 0, /* use only the local slots of commit; none: drop */
 	FRONTEND_AFFINITY = 1 << 1,
 	FRONTEND_EXTERNAL_LOCAL_ONLY = 1 << 2, /* the same for external */
+	FRONTEND_SOURCE_RANGES = 1 << 3, /* only for clients in source_ranges */
 };
 
 /* "namespace/name:portName", NUL-padded, so that tools can name a frontend without the agent. */
@@ -80,6 +83,19 @@ enum frontend_kind {
 	KIND_LOAD_BALANCER = 3,
 	KIND_EXTERNAL_IP = 4,
 };
+
+/*
+ * A range of clients that may use a frontend. An LPM key: `prefixlen` counts the
+ * bits of `frontend` (always whole) and those of the range.
+ */
+struct source_range_key {
+	__u32 prefixlen;
+	__u32 frontend;
+	struct addr addr;
+};
+_Static_assert(sizeof(struct source_range_key) == 24, "source_range_key");
+
+#define SOURCE_RANGE_FRONTEND_BITS 32
 
 /* ---- backends ----------------------------------------------------------- */
 
@@ -129,12 +145,22 @@ enum flow_flag {
 	FLOW_RESET_FORWARD = 1 << 7, /* the client sent RST (set on both halves) */
 	FLOW_RESET_REVERSE = 1 << 8, /* the backend sent RST (set on both halves) */
 	FLOW_PORT_CHANGED = 1 << 9, /* the source port was rewritten: another flow had the tuple */
+	FLOW_SNAT = 1 << 10, /* the backend sees an address of this node as its client */
+	FLOW_INNER = 1 << 11, /* what the uplink's egress adds to a half with FLOW_SNAT */
+	FLOW_FROM_HOST = 1 << 12, /* of a process of this node: forward at egress, reverse at ingress */
+	FLOW_OWN = 1 << 13, /* the node's own exchange from a NodePort's port: left alone */
 };
 
 /*
  * One half of a flow: the complete rewrite of the packets that match its key.
  * With K the key and N the tuple here, the twin's key is swap(N) and the twin's
  * tuple is swap(K), so either half can rebuild the other.
+ *
+ * With FLOW_SNAT the two halves (client -> VIP and backend -> node) are applied in
+ * two steps, so that the host stack between them sees client <-> backend: the
+ * ingress hook writes all but the client's side, and a half with FLOW_INNER, made
+ * from them, the rest at the uplink's egress. `echo` repeats a mix of the key: an
+ * element that became another flow's answers for another key.
  */
 struct flow {
 	struct addr saddr;
@@ -148,7 +174,7 @@ struct flow {
 	__u16 address_delta; /* folded one's-complement sum to add to checksums */
 	__u16 port_delta;
 	__u16 flags; /* enum flow_flag */
-	__u8 dmac[6];
+	__u8 dmac[6]; /* FLOW_BRIDGED; with FLOW_SNAT the first two bytes are `echo` */
 };
 _Static_assert(sizeof(struct flow) == 64, "flow");
 
@@ -204,6 +230,16 @@ struct device {
 };
 _Static_assert(sizeof(struct device) == 8, "device");
 
+/*
+ * An uplink or tunnel device: what this node is called there. Entry 0 is for
+ * devices without an address of their own. Zero: no address of that family.
+ */
+struct uplink {
+	struct addr addr4;
+	struct addr addr6;
+};
+_Static_assert(sizeof(struct uplink) == 32, "uplink");
+
 struct settings {
 	__u64 midflow_pass_until; /* ns, CLOCK_MONOTONIC: until then unknown mid-flow TCP is passed
 				     on */
@@ -211,6 +247,25 @@ struct settings {
 	__u32 pad;
 };
 _Static_assert(sizeof(struct settings) == 16, "settings");
+
+#define TUNNEL_PORTS_MAX   4
+#define SERVICE_RANGES_MAX 8
+
+/* An address range that cluster IPs are taken from. */
+struct service_range {
+	struct addr base;
+	struct addr mask;
+};
+_Static_assert(sizeof(struct service_range) == 32, "service_range");
+
+/* The cluster's network, as far as packets without a flow have to know it. */
+struct network {
+	__be16 tunnel_ports[TUNNEL_PORTS_MAX]; /* UDP ports of tunnels; 0: none */
+	__u32 range_count;
+	__u32 pad;
+	struct service_range service_ranges[SERVICE_RANGES_MAX];
+};
+_Static_assert(sizeof(struct network) == 272, "network");
 
 /* ---- counters ------------------------------------------------------------- */
 
@@ -223,6 +278,8 @@ enum counter {
 	COUNT_FLOW_TWIN_REBUILT, /* a lost half was rebuilt from the other */
 	COUNT_FLOW_CHOICE_REPEATED, /* both halves lost: the same choice was made again */
 	COUNT_FLOW_PORT_CHANGED, /* source port rewritten because the tuple was taken */
+	COUNT_FLOW_SNAT, /* flows created whose backend sees this node as the client */
+	COUNT_FLOW_OWN, /* exchanges of the node's own kept from a NodePort */
 	COUNT_FLOW_BACKEND_GONE, /* UDP flow moved because its backend is gone */
 	COUNT_FLOW_EXPIRED, /* removed by GC or found expired by a packet */
 	COUNT_HAIRPIN,
@@ -238,6 +295,10 @@ enum counter {
 	COUNT_DROP_MIDFLOW_RESET, /* a stray RST for a VIP */
 	COUNT_DROP_FLOW_INSERT, /* the flow table refused an entry */
 	COUNT_DROP_TUPLE_TAKEN, /* no free source port towards any backend */
+	COUNT_DROP_SNAT_EXHAUSTED, /* no free source port of this node towards any backend */
+	COUNT_DROP_SNAT_NO_ADDRESS, /* this node has no address to be the client with */
+	COUNT_DROP_SOURCE_RANGE, /* the client is in none of the frontend's source ranges */
+	COUNT_DROP_UNALLOCATED_VIP, /* in a service range, but no Service has the address */
 	COUNT_DROP_FRAGMENT, /* later fragment of a VIP packet whose first was not seen */
 	COUNT_DROP_REWRITE, /* a packet helper refused the rewrite */
 	COUNT_DROP_REJECT_LIMITED,

@@ -15,25 +15,66 @@ static __always_inline bool is_midflow_passed(void)
 	return config && bpf_ktime_get_coarse_ns() < config->midflow_pass_until;
 }
 
+/* May this client use the frontend? */
+static __always_inline bool is_admitted(const struct packet *packet, const struct backend_set *set)
+{
+	struct source_range_key key = {
+		.prefixlen = SOURCE_RANGE_FRONTEND_BITS + 8 * sizeof(struct addr),
+		.frontend = set->frontend,
+		.addr = packet->tuple.saddr,
+	};
+
+	return !set->has_ranges || bpf_map_lookup_elem(&source_ranges, &key);
+}
+
+static __always_inline bool is_in_range(const struct addr *addr, const struct service_range *range)
+{
+	for (int i = 0; i < 4; i++)
+		if ((addr->word[i] & range->mask.word[i]) != range->base.word[i])
+			return false;
+	return true;
+}
+
+/* Nobody has this address, and it can only be a cluster IP: a router would send it back to us. */
+__noinline int refuse_unallocated(const struct packet *packet)
+{
+	if (!packet)
+		return VERDICT_PASS;
+	__u32 zero = 0;
+	struct network *known = bpf_map_lookup_elem(&network, &zero);
+
+	if (!known)
+		return VERDICT_PASS;
+	for (__u32 i = 0; i < SERVICE_RANGES_MAX; i++) {
+		if (i >= known->range_count)
+			break;
+		if (is_in_range(&packet->tuple.daddr, &known->service_ranges[i]))
+			return drop(COUNT_DROP_UNALLOCATED_VIP);
+	}
+	return VERDICT_PASS;
+}
+
 /*
  * A TCP packet of a connection we have no flow for. Never a random backend: first
  * the half that may be left, then (while connections of a former proxy may be
  * alive) the host stack, and last the choice its first packet led to.
  */
-static __always_inline int resume_flow(const struct packet *packet, struct backend_set *set,
-				       __u32 now)
+static __always_inline int resume_flow(struct __sk_buff *skb, const struct packet *packet,
+				       struct backend_set *set, __u32 now)
 {
 	struct flow *flow;
 	bool is_offered;
 
 	if (!is_vip(&packet->tuple.daddr))
-		return VERDICT_PASS;
+		return is_midflow_passed() ? VERDICT_PASS : refuse_unallocated(packet);
 	flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	if (flow && !is_expired(&packet->tuple, flow, now))
 		return VERDICT_FOLLOW;
 	is_offered = lookup_frontend(&packet->tuple, &set->frontend) == FRONTEND_FOUND &&
 		     read_backend_set(set->frontend, set) && set->total > 0;
-	if (is_offered && recover_flow(&packet->tuple, set, now))
+	if (is_offered && !is_admitted(packet, set))
+		return drop(COUNT_DROP_SOURCE_RANGE);
+	if (is_offered && recover_flow(skb, &packet->tuple, set, now))
 		return VERDICT_FOLLOW;
 	if (is_midflow_passed()) {
 		count(COUNT_MIDFLOW_PASSED);
@@ -51,7 +92,7 @@ static __always_inline int open_flow(const struct packet *packet, struct backend
 {
 	switch (lookup_frontend(&packet->tuple, &set->frontend)) {
 	case FRONTEND_NONE:
-		return VERDICT_PASS;
+		return refuse_unallocated(packet);
 	case FRONTEND_UNUSED:
 		return VERDICT_REJECT_UNUSED_PORT;
 	case FRONTEND_FOUND:
@@ -59,6 +100,8 @@ static __always_inline int open_flow(const struct packet *packet, struct backend
 	}
 	if (!read_backend_set(set->frontend, set))
 		return drop(COUNT_DROP_BACKEND_STALE);
+	if (!is_admitted(packet, set))
+		return drop(COUNT_DROP_SOURCE_RANGE);
 	if (set->total == 0)
 		return VERDICT_REJECT_NO_ENDPOINT;
 	return set->count ? VERDICT_CREATE : drop(COUNT_DROP_NO_LOCAL_ENDPOINT);
@@ -97,7 +140,7 @@ __noinline int admit_packet(struct __sk_buff *skb, const struct packet *packet,
 	if (packet->fragment == FRAGMENT_LATER)
 		return refuse_fragment(packet);
 	is_midflow = has_handshake(packet->tuple.proto) && !is_syn(packet);
-	verdict = is_midflow ? resume_flow(packet, set, now) : open_flow(packet, set);
+	verdict = is_midflow ? resume_flow(skb, packet, set, now) : open_flow(packet, set);
 	if (verdict == VERDICT_PASS || verdict == VERDICT_FOLLOW || verdict == VERDICT_DROP)
 		return verdict;
 	/* ---- the ownership line: from here on the packet is ours, and a bad one is dropped */
@@ -112,16 +155,33 @@ __noinline int admit_packet(struct __sk_buff *skb, const struct packet *packet,
 
 /* Gives the packet a flow (VERDICT_FOLLOW), or says what else becomes of it. */
 static __always_inline int find_server(struct __sk_buff *skb, const struct packet *packet,
-				       __u32 now)
+				       bool is_outside, __u32 now)
 {
-	struct backend_set set = {};
+	struct backend_set set = {.is_outside = is_outside};
 	int verdict = admit_packet(skb, packet, &set, now);
 	int reason;
 
 	if (verdict != VERDICT_CREATE)
 		return verdict;
-	reason = create_flow(&packet->tuple, &set, now);
+	reason = create_flow(skb, &packet->tuple, &set, now);
 	return reason ? drop(reason) : VERDICT_FOLLOW;
+}
+
+/* The outside of a tunnel's packet: what is inside comes by again, on the tunnel's device. */
+static __always_inline bool is_tunnel(const struct packet *packet)
+{
+	__u32 zero = 0;
+	struct network *known;
+
+	if (packet->tuple.proto != IPPROTO_UDP)
+		return false;
+	known = bpf_map_lookup_elem(&network, &zero);
+	if (!known)
+		return false;
+	for (int i = 0; i < TUNNEL_PORTS_MAX; i++)
+		if (known->tunnel_ports[i] && known->tunnel_ports[i] == packet->tuple.dport)
+			return true;
+	return false;
 }
 
 #endif

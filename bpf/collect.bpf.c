@@ -19,7 +19,7 @@ struct sweep {
 static long visit_flow(void *map, const struct flow_key *key, struct flow *flow,
 		       struct sweep *sweep)
 {
-	bool is_forward = !(flow->flags & FLOW_REVERSE);
+	bool is_forward = !(flow->flags & (FLOW_REVERSE | FLOW_INNER));
 
 	sweep->report.entries++;
 	if (is_expired(key, flow, sweep->now)) {

@@ -21,6 +21,15 @@ const volatile __u32 ticks_tcp_reset = 10;
 const volatile __u32 ticks_udp_unreplied = 28;
 const volatile __u32 ticks_udp_replied = 168; /* 3 min */
 
+/*
+ * Source ports of this node for flows to other nodes: a range, without the one
+ * that NodePorts are taken from.
+ */
+const volatile __u32 snat_port_first = 1024;
+const volatile __u32 snat_port_last = 65535;
+const volatile __u32 node_port_first = 30000;
+const volatile __u32 node_port_last = 32767;
+
 /* Rejects per client address: burst, and refill per second. */
 const volatile __u32 reject_burst = 200;
 const volatile __u32 reject_rate = 100;

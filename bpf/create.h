@@ -6,20 +6,23 @@
 #include "claim.h"
 #include "csum.h"
 #include "select.h"
+#include "snat.h"
 
 /* Other backends tried when a backend already has the tuple, then other source ports. */
-#define BACKEND_ATTEMPTS  4
-#define PORT_ATTEMPTS	  16
-/* New source ports stay clear of listeners and of the NodePort range. */
-#define SOURCE_PORT_FIRST 33000
-#define SOURCE_PORT_COUNT 32000
+#define BACKEND_ATTEMPTS   4
+#define PORT_ATTEMPTS	   32
+#define SNAT_PORT_ROUNDS   32
+/* A prime, so that the attempts run through every port of a range before one comes again. */
+#define PORT_STRIDE	   7919
+/* New source ports of pods stay clear of listeners and of the NodePort range. */
+#define SOURCE_PORT_FIRST  33000
+#define SOURCE_PORT_COUNT  32000
 
 /* A pod that gets itself would not answer its own address: its packets get one of ours. */
-static __always_inline void choose_source(const struct flow_key *key, struct flow *flow)
+static __always_inline void choose_hairpin_source(const struct flow_key *key, struct flow *flow)
 {
-	bool is_ipv4 = key->saddr.word[2] == bpf_htonl(0xffff) && !key->saddr.word[1];
+	bool is_ipv4 = is_mapped_ipv4(&key->saddr);
 
-	flow->saddr = key->saddr;
 	if (!is_same_addr(&key->saddr, &flow->daddr))
 		return;
 	flow->flags |= FLOW_HAIRPIN;
@@ -27,20 +30,11 @@ static __always_inline void choose_source(const struct flow_key *key, struct flo
 		flow->saddr.word[i] = is_ipv4 ? hairpin_addr4.word[i] : hairpin_addr6.word[i];
 }
 
-/* The client's half of a flow to this backend. */
-static __always_inline void fill_flow(const struct flow_key *key, const struct backend *backend,
-				      struct flow *flow)
+/* What the rewrite to the flow's tuple adds to checksums. */
+static __always_inline void fill_deltas(const struct flow_key *key, struct flow *flow)
 {
 	__u32 before, after;
 
-	flow->flags = 0;
-	flow->daddr = backend->addr;
-	choose_source(key, flow);
-	flow->sport = key->sport;
-	flow->dport = backend->port;
-	flow->frontend = backend->frontend;
-	flow->backend = backend->id;
-	flow->backend_generation = backend->generation;
 	before = csum_addr(&key->saddr) + csum_addr(&key->daddr);
 	after = csum_addr(&flow->saddr) + csum_addr(&flow->daddr);
 	flow->address_delta = csum_delta(before, after);
@@ -50,20 +44,33 @@ static __always_inline void fill_flow(const struct flow_key *key, const struct b
 }
 
 /*
- * The flow that this attempt leads to; false when the extent is not ours (any more).
+ * The client's half of the flow that this attempt leads to. Returns 0 or the counter that says
+ * why there is none: the extent is not ours (any more), or there is no way to be its client.
  * Not inlined: the verifier would walk it again for each attempt.
  */
-__noinline int fill_choice(const struct flow_key *key, struct backend_set *set, __u32 attempt,
-			   struct flow *flow)
+__noinline int fill_choice(struct __sk_buff *skb, const struct flow_key *key,
+			   struct backend_set *set, __u32 attempt, struct flow *flow)
 {
 	if (!key || !set || !flow)
-		return 0;
+		return COUNT_DROP_BACKEND_STALE;
 	const struct backend *backend = select_backend(set, key, attempt);
 
 	if (!backend)
-		return 0;
-	fill_flow(key, backend, flow);
-	return 1;
+		return COUNT_DROP_BACKEND_STALE;
+	flow->flags = 0;
+	flow->saddr = key->saddr;
+	flow->daddr = backend->addr;
+	flow->sport = key->sport;
+	flow->dport = backend->port;
+	flow->frontend = backend->frontend;
+	flow->backend = backend->id;
+	flow->backend_generation = backend->generation;
+	if (!set->is_outside)
+		choose_hairpin_source(key, flow);
+	else if (!(backend->flags & BACKEND_LOCAL) && choose_snat_source(skb, key, flow))
+		return COUNT_DROP_SNAT_NO_ADDRESS;
+	fill_deltas(key, flow);
+	return 0;
 }
 
 /* Enters our own half beside the reverse half. */
@@ -71,7 +78,9 @@ static __always_inline void enter_forward(const struct flow_key *key, struct flo
 {
 	/* EEXIST: the same first packet on another CPU; its entry is as good. */
 	bpf_map_update_elem(&half_open, key, flow, BPF_NOEXIST);
-	if (flow->flags & FLOW_PORT_CHANGED)
+	if (flow->flags & FLOW_SNAT)
+		count(COUNT_FLOW_SNAT);
+	else if (flow->flags & FLOW_PORT_CHANGED)
 		count(COUNT_FLOW_PORT_CHANGED);
 	count(COUNT_FLOW_CREATED);
 	count_frontend(flow->frontend, false);
@@ -93,21 +102,36 @@ static __always_inline int enter_flow(const struct flow_key *key, struct flow *f
 	return claim;
 }
 
-/* Enters a flow under another source port, when no backend is free for the client's own. */
-__noinline int change_port(const struct flow_key *key, struct flow *flow, __u32 now)
+/* Of which ports of the node's own the flow may have any. */
+static __always_inline bool has_snat_port(const struct flow *flow)
+{
+	return flow->flags & (FLOW_SNAT | FLOW_FROM_HOST);
+}
+
+/* Tries to enter a flow under the source port of this number. */
+__noinline int try_port(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+			__u32 number, __u32 now)
 {
 	if (!key || !flow)
 		return CLAIM_REFUSED;
-	__u32 before = (__u32)key->sport + key->dport;
+	flow->sport = has_snat_port(flow)
+			      ? snat_port(number)
+			      : bpf_htons(SOURCE_PORT_FIRST + number % SOURCE_PORT_COUNT);
+	flow->port_delta = csum_delta((__u32)key->sport + key->dport,
+				      (__u32)flow->sport + flow->dport);
+	if (has_snat_port(flow) && is_port_bound(skb, key->proto, flow))
+		return CLAIM_TAKEN;
+	return enter_flow(key, flow, now);
+}
+
+/* Tries a few ports; not inlined, so that the verifier walks the two loops one after the other. */
+__noinline int try_ports(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+			 __u32 number, __u32 now)
+{
 	int claim = CLAIM_REFUSED;
 
-	flow->flags |= FLOW_PORT_CHANGED;
-	for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-		__u64 random = bpf_get_prandom_u32();
-
-		flow->sport = bpf_htons(SOURCE_PORT_FIRST + (random * SOURCE_PORT_COUNT >> 32));
-		flow->port_delta = csum_delta(before, (__u32)flow->sport + flow->dport);
-		claim = enter_flow(key, flow, now);
+	for (__u32 attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+		claim = try_port(skb, key, flow, number + attempt * PORT_STRIDE, now);
 		if (claim == CLAIM_OURS)
 			break;
 	}
@@ -115,49 +139,80 @@ __noinline int change_port(const struct flow_key *key, struct flow *flow, __u32 
 }
 
 /*
+ * Enters a flow under another source port, when no backend is free for the client's own: one of
+ * a few random ones for a client in the cluster, any of ours for the node itself.
+ */
+__noinline int change_port(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+			   __u32 now)
+{
+	if (!key || !flow)
+		return CLAIM_REFUSED;
+	__u32 number = bpf_get_prandom_u32(), round = 0;
+	int claim;
+
+	flow->flags |= FLOW_PORT_CHANGED;
+	do {
+		claim = try_ports(skb, key, flow, number, now);
+		number += PORT_ATTEMPTS * PORT_STRIDE;
+	} while (claim != CLAIM_OURS && has_snat_port(flow) && ++round < SNAT_PORT_ROUNDS);
+	return claim;
+}
+
+/* Why a flow could not be entered anywhere. */
+static __always_inline int refusal(int claim, const struct flow *flow)
+{
+	if (claim != CLAIM_TAKEN)
+		return COUNT_DROP_FLOW_INSERT;
+	return flow->flags & FLOW_SNAT ? COUNT_DROP_SNAT_EXHAUSTED : COUNT_DROP_TUPLE_TAKEN;
+}
+
+/*
  * Chooses a backend whose reply tuple is free and enters both halves. Returns 0,
  * or the counter that says why not.
  */
-__noinline int create_flow(const struct flow_key *key, struct backend_set *set, __u32 now)
+__noinline int create_flow(struct __sk_buff *skb, const struct flow_key *key,
+			   struct backend_set *set, __u32 now)
 {
 	if (!key || !set)
 		return COUNT_DROP_FLOW_INSERT;
 	struct flow flow = {.last_seen = now};
-	int claim = CLAIM_REFUSED;
+	int claim = CLAIM_REFUSED, failed;
 
 	for (__u32 attempt = 0; attempt < BACKEND_ATTEMPTS; attempt++) {
+		failed = fill_choice(skb, key, set, attempt, &flow);
 		/* Replaced while we looked: see the set that is published now. */
-		if (!fill_choice(key, set, attempt, &flow) &&
-		    !(read_backend_set(set->frontend, set) &&
-		      fill_choice(key, set, attempt, &flow)))
-			return COUNT_DROP_BACKEND_STALE;
+		if (failed == COUNT_DROP_BACKEND_STALE && read_backend_set(set->frontend, set))
+			failed = fill_choice(skb, key, set, attempt, &flow);
+		if (failed)
+			return failed;
 		claim = enter_flow(key, &flow, now);
 		/* A client with affinity gets another port rather than another backend. */
-		if (claim == CLAIM_OURS || set->count == 1 || set->affinity_seconds)
+		if (claim == CLAIM_OURS || flow.flags & FLOW_SNAT || set->count == 1 ||
+		    set->affinity_seconds)
 			break;
 	}
 	if (claim != CLAIM_OURS)
-		claim = change_port(key, &flow, now);
-	if (claim == CLAIM_OURS) {
-		if (set->affinity_seconds)
-			remember_slot(&key->saddr, set, &flow);
-		return 0;
-	}
-	return claim == CLAIM_TAKEN ? COUNT_DROP_TUPLE_TAKEN : COUNT_DROP_FLOW_INSERT;
+		claim = change_port(skb, key, &flow, now);
+	if (claim != CLAIM_OURS)
+		return refusal(claim, &flow);
+	if (set->affinity_seconds)
+		remember_slot(&key->saddr, set, &flow);
+	return 0;
 }
 
 /*
  * Is the backend's half of this connection still there? The same choice leads to
  * it. Returns whether the flow is whole again.
  */
-__noinline int recover_flow(const struct flow_key *key, struct backend_set *set, __u32 now)
+__noinline int recover_flow(struct __sk_buff *skb, const struct flow_key *key,
+			    struct backend_set *set, __u32 now)
 {
 	if (!key || !set)
 		return 0;
 	for (__u32 attempt = 0; attempt < BACKEND_ATTEMPTS; attempt++) {
 		struct flow flow = {.last_seen = now};
 
-		if (fill_choice(key, set, attempt, &flow) && rejoin_flow(key, &flow, now))
+		if (!fill_choice(skb, key, set, attempt, &flow) && rejoin_flow(key, &flow, now))
 			return 1;
 	}
 	return 0;

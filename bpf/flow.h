@@ -34,9 +34,47 @@ static __always_inline void twin_key(const struct flow_key *key, const struct fl
 	twin->proto = key->proto;
 }
 
+/*
+ * What a half with FLOW_SNAT repeats of its key. Neither end of its tuple is in its key, so
+ * nothing else tells that the element has become another flow's.
+ */
+static __always_inline __u16 flow_echo(const struct flow_key *key)
+{
+	__u32 mixed = key->saddr.word[3] * 0x9e3779b1 + key->daddr.word[3];
+
+	mixed ^= key->sport | (__u32)key->dport << 16;
+	return (mixed * 0x85ebca6b) >> 16;
+}
+
+static __always_inline void write_echo(struct flow *flow, const struct flow_key *key)
+{
+	__u16 echo = flow_echo(key);
+
+	__builtin_memcpy(flow->dmac, &echo, sizeof(echo));
+}
+
+static __always_inline bool has_echo_of(const struct flow *flow, const struct flow_key *key)
+{
+	__u16 echo;
+
+	__builtin_memcpy(&echo, flow->dmac, sizeof(echo));
+	return echo == flow_echo(key);
+}
+
+/* At which hook is this half applied? Known from whose flow it is and from its direction. */
+static __always_inline bool belongs_at_egress(__u16 flags)
+{
+	if (flags & FLOW_REVERSE)
+		return !(flags & (FLOW_HAIRPIN | FLOW_SNAT | FLOW_FROM_HOST));
+	return flags & FLOW_FROM_HOST;
+}
+
 /* Turns a half into the other: its tuple undoes this one's. */
 static __always_inline void turn_flow(const struct flow_key *key, struct flow *flow)
 {
+	struct flow_key other_key = {};
+
+	twin_key(key, flow, &other_key);
 	flow->saddr = key->daddr;
 	flow->daddr = key->saddr;
 	flow->sport = key->dport;
@@ -45,9 +83,11 @@ static __always_inline void turn_flow(const struct flow_key *key, struct flow *f
 	flow->port_delta = ~flow->port_delta;
 	flow->flags ^= FLOW_REVERSE;
 	flow->flags &= ~(FLOW_AT_EGRESS | FLOW_BRIDGED);
-	if ((flow->flags & (FLOW_REVERSE | FLOW_HAIRPIN)) == FLOW_REVERSE)
+	if (belongs_at_egress(flow->flags))
 		flow->flags |= FLOW_AT_EGRESS;
 	__builtin_memset(flow->dmac, 0, sizeof(flow->dmac));
+	if (flow->flags & FLOW_SNAT)
+		write_echo(flow, &other_key);
 }
 
 static __always_inline bool is_twin(const struct flow *twin, const struct flow_key *key)
@@ -69,6 +109,8 @@ static __always_inline bool is_of_client(const struct flow_key *tuple, const str
 	__be16 port = is_reverse ? flow->dport : flow->sport;
 	__be16 wanted_port = is_reverse ? tuple->dport : tuple->sport;
 
+	if (flow->flags & FLOW_SNAT)
+		return has_echo_of(flow, tuple);
 	return (addr->word[3] == wanted->word[3] || flow->flags & FLOW_HAIRPIN) &&
 	       (port == wanted_port || flow->flags & FLOW_PORT_CHANGED);
 }
@@ -82,6 +124,9 @@ static __always_inline bool is_over(__u16 flags)
 /* Ticks a flow may stay silent. */
 static __always_inline __u32 flow_lifetime(__u8 proto, __u16 flags)
 {
+	/* Made anew by each packet that comes to it. */
+	if (flags & FLOW_INNER)
+		return ticks_udp_unreplied;
 	if (!has_handshake(proto))
 		return flags & FLOW_REPLIED ? ticks_udp_replied : ticks_udp_unreplied;
 	if (flags & FLOW_RESET)
@@ -166,6 +211,8 @@ static __always_inline bool is_usable(const struct packet *packet, const struct 
 		count(COUNT_FLOW_EXPIRED);
 		return false;
 	}
+	if (flow->flags & FLOW_INNER)
+		return true;
 	/* A handshake after the end: the client now dials this backend without us. */
 	if (flow->flags & FLOW_REVERSE)
 		return !(packet->tcp_flags & TCP_SYN && is_over(flow->flags));
@@ -175,7 +222,8 @@ static __always_inline bool is_usable(const struct packet *packet, const struct 
 		if (flow->flags & FLOW_CLOSING)
 			return false;
 	}
-	if (is_backend_current(flow->backend, flow->backend_generation))
+	if (flow->frontend == FRONTEND_NOBODY ||
+	    is_backend_current(flow->backend, flow->backend_generation))
 		return true;
 	count(COUNT_FLOW_BACKEND_GONE);
 	return false;

@@ -19,6 +19,8 @@ struct backend_set {
 	__u16 count; /* slots to choose from */
 	__u16 total; /* slots there are; more than count under a local-only policy */
 	__u32 affinity_seconds; /* 0: none */
+	bool is_outside; /* the set for clients outside the cluster */
+	bool has_ranges; /* only for clients in source_ranges */
 	__u32 chosen; /* slot of the last choice */
 };
 
@@ -65,20 +67,25 @@ static __always_inline enum frontend_match lookup_frontend(const struct flow_key
 	return is_vip(&tuple->daddr) ? FRONTEND_UNUSED : FRONTEND_NONE;
 }
 
-/* Reads the published set with one 8-byte load, so it is never a mixture of two. */
+/* Reads the published set (that for clients of set->is_outside) with one 8-byte load, so it is never a mixture of two. */
 static __always_inline bool read_backend_set(__u32 index, struct backend_set *set)
 {
 	struct frontend_word *word = bpf_map_lookup_elem(&frontend_words, &index);
-	__u64 commit;
+	__u64 commit, external, local_only;
 
 	if (!word)
 		return false;
 	commit = *(volatile __u64 *)&word->commit;
+	external = *(volatile __u64 *)&word->external;
+	if (set->is_outside)
+		commit = external;
 	set->frontend = index;
 	set->base = commit & 0xffffff;
 	set->total = (commit >> 24) & 0xffff;
 	set->affinity_seconds = word->meta & FRONTEND_AFFINITY ? (__u32)(word->meta >> 16) : 0;
-	set->count = word->meta & FRONTEND_LOCAL_ONLY ? (commit >> 40) & 0xffff : set->total;
+	set->has_ranges = word->meta & FRONTEND_SOURCE_RANGES;
+	local_only = set->is_outside ? FRONTEND_EXTERNAL_LOCAL_ONLY : FRONTEND_LOCAL_ONLY;
+	set->count = word->meta & local_only ? (commit >> 40) & 0xffff : set->total;
 	return true;
 }
 

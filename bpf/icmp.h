@@ -9,7 +9,9 @@
 
 #include "csum.h"
 #include "flow.h"
+#include "hook.h"
 #include "packet.h"
+#include "snat.h"
 
 /* Where the quoted packet's parts are, as offsets into the skb. */
 struct quote {
@@ -176,29 +178,32 @@ static __always_inline int write_outer(struct __sk_buff *skb, const struct packe
  * needs the stack that the established path does not have.
  */
 __noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *packet,
-				    __u16 hook_flags)
+				    __u32 hook)
 {
 	if (!packet)
 		return VERDICT_PASS;
 	struct quote quote = {};
-	struct flow *flow;
+	struct flow flow, *found;
 	__u32 check_at = packet->l4 + offsetof(struct icmp_hdr, checksum);
 	int delta;
 
 	if (!load_quote(skb, packet, &quote))
 		return VERDICT_PASS;
-	flow = bpf_map_lookup_elem(&flows, &quote.reply);
-	if (!flow)
-		flow = bpf_map_lookup_elem(&half_open, &quote.reply);
-	if (!flow || (flow->flags & FLOW_AT_EGRESS) != hook_flags)
+	found = bpf_map_lookup_elem(&flows, &quote.reply);
+	if (!found)
+		found = bpf_map_lookup_elem(&half_open, &quote.reply);
+	if (!found || !is_at_hook(found, hook) || found->flags & FLOW_OWN)
 		return VERDICT_PASS;
+	flow = *found;
+	if ((flow.flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT)
+		take_first_step(&quote.reply, &flow);
 	/* ---- the ownership line */
-	delta = write_quote(skb, &quote, flow);
+	delta = write_quote(skb, &quote, &flow);
 	if (delta < 0 || bpf_l4_csum_replace(skb, check_at, 0, delta, 0) ||
-	    write_outer(skb, packet, &quote.reply, flow))
+	    write_outer(skb, packet, &quote.reply, &flow))
 		return drop(COUNT_DROP_REWRITE);
 	count(COUNT_ICMP_TRANSLATED);
-	return flow->flags & FLOW_HAIRPIN ? VERDICT_SEND_BACK : VERDICT_TRANSLATED;
+	return flow.flags & FLOW_HAIRPIN ? VERDICT_SEND_BACK : VERDICT_TRANSLATED;
 }
 
 #endif

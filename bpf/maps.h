@@ -139,6 +139,41 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } devices SEC(".maps");
 
+/*
+ * What is this node called at an uplink? Written by the agent, read for new flows
+ * to other nodes. Full: flows through further devices use entry 0.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct uplink);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} uplinks SEC(".maps");
+
+/*
+ * May this client use the frontend? Written by the agent, read for new flows of
+ * frontends with FRONTEND_SOURCE_RANGES. Full: the range lets nobody in, and its
+ * Service is reported.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct source_range_key);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} source_ranges SEC(".maps");
+
+/* Where are tunnels and cluster IPs? Written by the agent, read for packets without a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct network);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} network SEC(".maps");
+
 /* Values that must survive a restart or change without a reload. Read on misses only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

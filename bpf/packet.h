@@ -18,6 +18,11 @@
 #include "abi.h"
 #include "config.h"
 
+#ifndef AF_INET
+#define AF_INET	 2
+#define AF_INET6 10
+#endif
+
 #define IP_OFFSET_MASK	  0x1fff
 #define IP_MORE_FRAGMENTS 0x2000
 /* Bounds an offset for the verifier after it was kept on the stack. */
@@ -76,6 +81,11 @@ static __always_inline void map_ipv4(struct addr *to, __be32 from)
 {
 	to->word[2] = bpf_htonl(0xffff);
 	to->word[3] = from;
+}
+
+static __always_inline bool is_mapped_ipv4(const struct addr *addr)
+{
+	return addr->word[2] == bpf_htonl(0xffff) && !addr->word[1];
 }
 
 static __always_inline bool is_same_addr(const struct addr *a, const struct addr *b)

@@ -8,11 +8,6 @@
 #include "maps.h"
 #include "packet.h"
 
-#ifndef AF_INET
-#define AF_INET	 2
-#define AF_INET6 10
-#endif
-
 /* Out of the device the packet came from; on Ethernet to the station that sent it. */
 __noinline int send_back(struct __sk_buff *skb)
 {

@@ -1,17 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The two programs of a pod's host-side device. docs/packet-walk.md draws the
- * way of each packet through the functions called here.
+ * The programs of a pod's host-side device and those of an uplink.
+ * docs/packet-walk.md draws the way of each packet through the functions called
+ * here. `hook` is known when the program is compiled, and so are its branches.
  */
 #include "admit.h"
 #include "fragment.h"
+#include "hook.h"
 #include "icmp.h"
+#include "outgoing.h"
 #include "parse.h"
 #include "rewrite.h"
 #include "send.h"
+#include "snat.h"
 #include "track.h"
 
-/* Applies the flow's half to the packet and says how it leaves. */
+/* Rewrites a packet by the step of the half that an uplink's ingress does. */
+__noinline int rewrite_first_step(struct __sk_buff *skb, const struct packet *packet,
+				  const struct flow *flow)
+{
+	if (!packet || !flow)
+		return 0;
+	struct flow step = *flow;
+
+	take_first_step(&packet->tuple, &step);
+	return rewrite_packet(skb, packet, &step);
+}
+
+/* Applies the flow's half to a packet at an uplink. */
+static __always_inline enum verdict translate_at_uplink(struct __sk_buff *skb,
+							const struct packet *packet,
+							const struct flow *flow)
+{
+	__u16 flags = flow->flags;
+	bool is_first_step = (flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT;
+
+	if (is_first_step ? !rewrite_first_step(skb, packet, flow)
+			  : !rewrite_packet(skb, packet, flow))
+		return drop(COUNT_DROP_REWRITE);
+	if (!(flags & FLOW_INNER))
+		count(flags & FLOW_REVERSE ? COUNT_REVERSE : COUNT_FORWARD);
+	return VERDICT_TRANSLATED;
+}
+
+/* Applies the flow's half to a packet of a pod and says how it leaves. */
 static __always_inline enum verdict translate(struct __sk_buff *skb, const struct packet *packet,
 					      const struct flow *flow)
 {
@@ -40,7 +72,8 @@ static __always_inline enum verdict translate(struct __sk_buff *skb, const struc
  * so what it says is used at once.
  */
 static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const struct packet *packet,
-						struct found_flow *found, __u32 now)
+						struct found_flow *found, enum hook hook,
+						__u32 now)
 {
 	struct flow *flow = found->flow;
 	enum verdict verdict;
@@ -49,6 +82,16 @@ static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const str
 		remember_ports(packet, now);
 	else if (packet->fragment == FRAGMENT_LATER)
 		count(COUNT_FRAGMENT_TRANSLATED);
+	if (is_uplink(hook)) {
+		verdict = translate_at_uplink(skb, packet, flow);
+		if (flow->flags & FLOW_INNER)
+			return verdict;
+		if (flow->flags & FLOW_SNAT && needs_second_steps(packet, found, now))
+			enter_second_steps(&packet->tuple, flow, is_still_half_open(found), now);
+		if (needs_tracking(packet, found, now))
+			track_flow(packet, flow, found->is_half_open, now);
+		return verdict;
+	}
 	if (l2_len && !(flow->flags & FLOW_REVERSE) &&
 	    (flow->last_seen != now || found->is_new || lacks_dmac(flow)))
 		find_bridged_backend(skb, packet, flow);
@@ -61,7 +104,7 @@ static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const str
 /*
  * Any packet but the plain ones. VERDICT_FOLLOW: a packet with ports, go on with it.
  */
-__noinline int inspect_packet(struct __sk_buff *skb, struct packet *packet, __u16 hook_flags)
+__noinline int inspect_packet(struct __sk_buff *skb, struct packet *packet, __u32 hook)
 {
 	int parsed;
 
@@ -69,66 +112,93 @@ __noinline int inspect_packet(struct __sk_buff *skb, struct packet *packet, __u1
 		return VERDICT_PASS;
 	parsed = parse_packet(skb, packet);
 	/* The address is zero, and no VIP, if the packet ends before it. */
-	if (parsed == PARSED_SHORT && !hook_flags && is_vip(&packet->tuple.daddr))
+	if (parsed == PARSED_SHORT && !is_egress(hook) && is_vip(&packet->tuple.daddr))
 		return drop(COUNT_DROP_MALFORMED);
 	if (parsed != PARSED)
 		return VERDICT_PASS;
 	if (is_icmp(packet))
-		return is_icmp_error(packet) ? translate_icmp_error(skb, packet, hook_flags)
+		return is_icmp_error(packet) ? translate_icmp_error(skb, packet, hook)
 					     : VERDICT_PASS;
 	if (packet->fragment == FRAGMENT_LATER && recall_ports(packet, now_ticks())) {
-		if (hook_flags || !is_vip(&packet->tuple.daddr))
+		if (is_egress(hook) || !is_vip(&packet->tuple.daddr))
 			return VERDICT_PASS;
 		return drop(COUNT_DROP_FRAGMENT);
 	}
 	return VERDICT_FOLLOW;
 }
 
-/* Everything up to the verdict. `hook_flags` is FLOW_AT_EGRESS at egress, else 0. */
-static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet *packet,
-					   __u16 hook_flags)
+/* The packet's flow, if it has one that it may use; `verdict` says so if it is to be left alone. */
+static __always_inline struct found_flow find_usable(const struct packet *packet, enum hook hook,
+						     __u32 now, int *verdict)
 {
+	struct found_flow found = find_flow(packet, now);
+
+	if (!found.flow)
+		return found;
+	if (!is_of_client(&packet->tuple, found.flow)) {
+		found.flow = NULL;
+		return found;
+	}
+	if (!is_at_hook(found.flow, hook)) {
+		*verdict = VERDICT_PASS;
+	} else if (is_uplink(hook) && found.flow->flags & FLOW_OWN) {
+		found.flow->last_seen = now;
+		*verdict = VERDICT_PASS;
+	} else if (!is_usable(packet, found.flow, now)) {
+		remove_flow(&packet->tuple, found.flow);
+		found.flow = NULL;
+	}
+	return found;
+}
+
+/* Gives a packet without a flow one (VERDICT_FOLLOW), or says what else becomes of it. */
+static __always_inline int admit(struct __sk_buff *skb, const struct packet *packet, enum hook hook,
+				 __u32 now)
+{
+	if (hook == HOOK_POD_EGRESS)
+		return VERDICT_PASS;
+	if (hook == HOOK_UPLINK_EGRESS)
+		return admit_outgoing(skb, packet, now);
+	return find_server(skb, packet, is_uplink(hook), now);
+}
+
+/* Everything up to the verdict. */
+static __always_inline enum verdict decide(struct __sk_buff *skb, struct packet *packet,
+					   enum hook hook)
+{
+	int verdict = VERDICT_FOLLOW;
 	struct found_flow found;
-	int verdict;
 	__u32 now;
 
 	if (!parse_plain(skb, packet)) {
-		verdict = inspect_packet(skb, packet, hook_flags);
+		verdict = inspect_packet(skb, packet, hook);
 		if (verdict != VERDICT_FOLLOW)
 			return verdict;
 	}
+	if (is_uplink(hook) && is_tunnel(packet))
+		return VERDICT_PASS;
 	now = now_ticks();
-	found = find_flow(packet, now);
-	if (found.flow && is_of_client(&packet->tuple, found.flow)) {
-		if ((found.flow->flags & FLOW_AT_EGRESS) != hook_flags)
-			return VERDICT_PASS;
-		if (!is_usable(packet, found.flow, now)) {
-			remove_flow(&packet->tuple, found.flow);
-			found.flow = NULL;
-		}
-	} else {
-		found.flow = NULL;
-	}
+	found = find_usable(packet, hook, now, &verdict);
+	if (verdict != VERDICT_FOLLOW)
+		return verdict;
 	if (!found.flow) {
-		if (hook_flags)
-			return VERDICT_PASS;
-		verdict = find_server(skb, packet, now);
+		verdict = admit(skb, packet, hook, now);
 		if (verdict != VERDICT_FOLLOW)
 			return verdict;
 		found = find_created(packet);
 		if (!found.flow || !is_of_client(&packet->tuple, found.flow))
 			return drop(COUNT_DROP_FLOW_INSERT);
 	}
-	return follow_flow(skb, packet, &found, now);
+	return follow_flow(skb, packet, &found, hook, now);
 }
 
 /* The only place that turns a verdict into the kernel's action. */
-static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
+static __always_inline int act(struct __sk_buff *skb, enum hook hook)
 {
 	struct packet packet = {};
 	int action;
 
-	switch (decide(skb, &packet, hook_flags)) {
+	switch (decide(skb, &packet, hook)) {
 	case VERDICT_PASS:
 	case VERDICT_TRANSLATED:
 		return ACTION_NEXT;
@@ -151,14 +221,28 @@ static __always_inline int act(struct __sk_buff *skb, __u16 hook_flags)
 SEC("tc")
 int shunt_ingress(struct __sk_buff *skb)
 {
-	return act(skb, 0);
+	return act(skb, HOOK_POD_INGRESS);
 }
 
 /* To the pod: replies of backends. */
 SEC("tc")
 int shunt_egress(struct __sk_buff *skb)
 {
-	return act(skb, FLOW_AT_EGRESS);
+	return act(skb, HOOK_POD_EGRESS);
+}
+
+/* From other machines: clients outside, and answers to flows that this node is the client of. */
+SEC("tc")
+int shunt_uplink_ingress(struct __sk_buff *skb)
+{
+	return act(skb, HOOK_UPLINK_INGRESS);
+}
+
+/* To other machines: answers to clients outside, and packets to backends on other nodes. */
+SEC("tc")
+int shunt_uplink_egress(struct __sk_buff *skb)
+{
+	return act(skb, HOOK_UPLINK_EGRESS);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -24,6 +24,12 @@ export const frontendWord = struct('frontend_word', {
 })
 export const frontendName = struct('frontend_name', { kind: u8, text: chars(191) })
 
+export const sourceRangeKey = struct('source_range_key', {
+  prefixlen: u32,
+  frontend: u32,
+  addr: address,
+})
+
 export const backend = struct('backend', {
   addr: address,
   port: be16,
@@ -76,7 +82,23 @@ export const fragmentKey = struct('fragment_key', {
 export const fragment = struct('fragment', { sport: be16, dport: be16, last_seen: u32 })
 export const rejectBucket = struct('reject_bucket', { refilled: u64, tokens: u32, pad: u32 })
 export const device = struct('device', { master: u32, flags: u32 })
+export const uplink = struct('uplink', { addr4: address, addr6: address })
 export const settings = struct('settings', { midflow_pass_until: u64, hash_seed: u32, pad: u32 })
+export const serviceRange = struct('service_range', { base: address, mask: address })
+
+/** How many tunnel ports and service ranges `network` holds. */
+export const networkLimits = { tunnelPorts: 4, serviceRanges: 8 } as const
+
+const nestedRange = nested<ReturnType<typeof serviceRange.parse>>(serviceRange, {
+  read: (buffer, at) => serviceRange.parse(buffer, at),
+  write: (buffer, at, value) => serviceRange.format(buffer, value, at),
+})
+export const network = struct('network', {
+  tunnel_ports: array(be16, networkLimits.tunnelPorts),
+  range_count: u32,
+  pad: u32,
+  service_ranges: array(nestedRange, networkLimits.serviceRanges),
+})
 export const frontendStats = struct('frontend_stats', { flows: u64, rejects: u64 })
 export const collectReport = struct('collect_report', {
   flows: u32,
@@ -92,6 +114,7 @@ export const structs = [
   frontendRef,
   frontendWord,
   frontendName,
+  sourceRangeKey,
   backend,
   backendState,
   flowKey,
@@ -102,7 +125,10 @@ export const structs = [
   fragment,
   rejectBucket,
   device,
+  uplink,
   settings,
+  serviceRange,
+  network,
   frontendStats,
   collectReport,
 ]
@@ -111,6 +137,7 @@ export const frontendFlag = {
   FRONTEND_LOCAL_ONLY: 1 << 0,
   FRONTEND_AFFINITY: 1 << 1,
   FRONTEND_EXTERNAL_LOCAL_ONLY: 1 << 2,
+  FRONTEND_SOURCE_RANGES: 1 << 3,
 } as const
 export const frontendKind = {
   KIND_NONE: 0,
@@ -131,6 +158,10 @@ export const flowFlag = {
   FLOW_RESET_FORWARD: 1 << 7,
   FLOW_RESET_REVERSE: 1 << 8,
   FLOW_PORT_CHANGED: 1 << 9,
+  FLOW_SNAT: 1 << 10,
+  FLOW_INNER: 1 << 11,
+  FLOW_FROM_HOST: 1 << 12,
+  FLOW_OWN: 1 << 13,
 } as const
 
 /** Names of the counters in the order of enum counter; they appear in metrics and docs. */
@@ -142,6 +173,8 @@ export const counterNames = [
   'flow_twin_rebuilt',
   'flow_choice_repeated',
   'flow_port_changed',
+  'flow_snat',
+  'flow_own',
   'flow_backend_gone',
   'flow_expired',
   'hairpin',
@@ -157,6 +190,10 @@ export const counterNames = [
   'drop_midflow_reset',
   'drop_flow_insert',
   'drop_tuple_taken',
+  'drop_snat_exhausted',
+  'drop_snat_no_address',
+  'drop_source_range',
+  'drop_unallocated_vip',
   'drop_fragment',
   'drop_rewrite',
   'drop_reject_limited',
@@ -193,6 +230,9 @@ export const mapTypes: Readonly<Record<string, readonly [key: string, value: str
   fragments: ['struct fragment_key', 'struct fragment'],
   reject_buckets: ['struct addr', 'struct reject_bucket'],
   devices: ['__u32', 'struct device'],
+  uplinks: ['__u32', 'struct uplink'],
+  source_ranges: ['struct source_range_key', '__u32'],
+  network: ['__u32', 'struct network'],
   settings: ['__u32', 'struct settings'],
   counters: ['__u32', '__u64'],
   frontend_stats: ['__u32', 'struct frontend_stats'],

@@ -4,7 +4,10 @@ import {
   frontendKey,
   frontendRef,
   frontendWord,
+  network,
+  networkLimits,
   settings,
+  uplink,
 } from '../../src/datapath/abi.ts'
 import {
   encodeKey,
@@ -106,6 +109,16 @@ export class Node {
   /** A packet on its way to a pod. */
   toPod(frame: Buffer, skb?: SkbFields): Outcome {
     return this.#run(this.programs.egress, frame, skb)
+  }
+
+  /** A packet that comes in by an uplink or tunnel. */
+  fromOutside(frame: Buffer, skb?: SkbFields): Outcome {
+    return this.#run(this.programs.uplinkIngress, frame, skb)
+  }
+
+  /** A packet on its way out by an uplink or tunnel. */
+  toOutside(frame: Buffer, skb?: SkbFields): Outcome {
+    return this.#run(this.programs.uplinkEgress, frame, skb)
   }
 
   #run(programFd: number, frame: Buffer, skb?: SkbFields): Outcome {
@@ -211,6 +224,28 @@ export class Node {
     const until = ktimeCoarse() + BigInt(seconds * 1e9)
     settings.format(bytes, { midflow_pass_until: until, hash_seed: 0 })
     this.programs.map('settings').set(indexKey(0), bytes)
+  }
+
+  /** What the node is called at an uplink; at 0 where the device has no name. */
+  uplink(ifindex: number, addresses: { addr4?: string; addr6?: string }): void {
+    const bytes = Buffer.alloc(uplink.size)
+    uplink.format(bytes, { addr4: '::', addr6: '::', ...addresses })
+    this.programs.map('uplinks').set(indexKey(ifindex), bytes)
+  }
+
+  /** Where tunnels and cluster IPs are; ranges as [base, mask]. */
+  network(ports: readonly number[], ranges: readonly (readonly [string, string])[]): void {
+    const bytes = Buffer.alloc(network.size)
+    const range = (at: number): { base: string; mask: string } => {
+      const [base, mask] = ranges[at] ?? ['::', '::']
+      return { base, mask }
+    }
+    network.format(bytes, {
+      tunnel_ports: Array.from({ length: networkLimits.tunnelPorts }, (_, at) => ports[at] ?? 0),
+      range_count: ranges.length,
+      service_ranges: Array.from({ length: networkLimits.serviceRanges }, (_, at) => range(at)),
+    })
+    this.programs.map('network').set(indexKey(0), bytes)
   }
 
   /** Says that a device is a port of a bridge. */

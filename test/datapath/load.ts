@@ -24,6 +24,8 @@ type Map = ReturnType<typeof openMap>
 export interface Programs {
   readonly ingress: number
   readonly egress: number
+  readonly uplinkIngress: number
+  readonly uplinkEgress: number
   map(name: string): Map
   mapFd(name: string): number
 }
@@ -39,6 +41,8 @@ export function loadService(options: LoadOptions): Programs {
   return {
     ingress: object.programFd('shunt_ingress'),
     egress: object.programFd('shunt_egress'),
+    uplinkIngress: object.programFd('shunt_uplink_ingress'),
+    uplinkEgress: object.programFd('shunt_uplink_egress'),
     mapFd: (name) => object.mapFd(name),
     map(name) {
       const known = maps.get(name) ?? openMap(object.mapFd(name))

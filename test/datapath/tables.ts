@@ -39,6 +39,10 @@ const flagWords: readonly (readonly [number, string])[] = [
   [flowFlag.FLOW_RESET_FORWARD, 'reset-forward'],
   [flowFlag.FLOW_RESET_REVERSE, 'reset-reverse'],
   [flowFlag.FLOW_PORT_CHANGED, 'port-changed'],
+  [flowFlag.FLOW_SNAT, 'snat'],
+  [flowFlag.FLOW_INNER, 'inner'],
+  [flowFlag.FLOW_FROM_HOST, 'from-host'],
+  [flowFlag.FLOW_OWN, 'own'],
 ]
 
 /** The clock of the flow tables. */

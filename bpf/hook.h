@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where does a program look at packets? */
+#ifndef KUBE_SHUNT_HOOK_H
+#define KUBE_SHUNT_HOOK_H
+
+#include "abi.h"
+
+/* Ingress is what the device hands to the node, egress what the node hands to the device. */
+enum hook {
+	HOOK_POD_INGRESS = 0,
+	HOOK_POD_EGRESS,
+	HOOK_UPLINK_INGRESS,
+	HOOK_UPLINK_EGRESS,
+};
+
+static __always_inline bool is_egress(enum hook hook)
+{
+	return hook == HOOK_POD_EGRESS || hook == HOOK_UPLINK_EGRESS;
+}
+
+/* Uplinks and tunnels: between this node and others. */
+static __always_inline bool is_uplink(enum hook hook)
+{
+	return hook == HOOK_UPLINK_INGRESS || hook == HOOK_UPLINK_EGRESS;
+}
+
+/* Is this half applied at this hook? */
+static __always_inline bool is_at_hook(const struct flow *flow, enum hook hook)
+{
+	return !!(flow->flags & FLOW_AT_EGRESS) == is_egress(hook);
+}
+
+#endif
