@@ -147,7 +147,8 @@ enum flow_flag {
 	FLOW_PORT_CHANGED = 1 << 9, /* the source port was rewritten: another flow had the tuple */
 	FLOW_SNAT = 1 << 10, /* the backend sees an address of this node as its client */
 	FLOW_INNER = 1 << 11, /* what the uplink's egress adds to a half with FLOW_SNAT */
-	FLOW_FROM_HOST = 1 << 12, /* of a process of this node: forward at egress, reverse at ingress */
+	FLOW_FROM_HOST =
+		1 << 12, /* of a process of this node: forward at egress, reverse at ingress */
 	FLOW_OWN = 1 << 13, /* the node's own exchange from a NodePort's port: left alone */
 };
 

@@ -9,14 +9,14 @@
 #include "snat.h"
 
 /* Other backends tried when a backend already has the tuple, then other source ports. */
-#define BACKEND_ATTEMPTS   4
-#define PORT_ATTEMPTS	   32
-#define SNAT_PORT_ROUNDS   32
+#define BACKEND_ATTEMPTS  4
+#define PORT_ATTEMPTS	  32
+#define SNAT_PORT_ROUNDS  32
 /* A prime, so that the attempts run through every port of a range before one comes again. */
-#define PORT_STRIDE	   7919
+#define PORT_STRIDE	  7919
 /* New source ports of pods stay clear of listeners and of the NodePort range. */
-#define SOURCE_PORT_FIRST  33000
-#define SOURCE_PORT_COUNT  32000
+#define SOURCE_PORT_FIRST 33000
+#define SOURCE_PORT_COUNT 32000
 
 /* A pod that gets itself would not answer its own address: its packets get one of ours. */
 static __always_inline void choose_hairpin_source(const struct flow_key *key, struct flow *flow)
@@ -117,8 +117,8 @@ __noinline int try_port(struct __sk_buff *skb, const struct flow_key *key, struc
 	flow->sport = has_snat_port(flow)
 			      ? snat_port(number)
 			      : bpf_htons(SOURCE_PORT_FIRST + number % SOURCE_PORT_COUNT);
-	flow->port_delta = csum_delta((__u32)key->sport + key->dport,
-				      (__u32)flow->sport + flow->dport);
+	flow->port_delta =
+		csum_delta((__u32)key->sport + key->dport, (__u32)flow->sport + flow->dport);
 	if (has_snat_port(flow) && is_port_bound(skb, key->proto, flow))
 		return CLAIM_TAKEN;
 	return enter_flow(key, flow, now);

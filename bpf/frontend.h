@@ -67,7 +67,8 @@ static __always_inline enum frontend_match lookup_frontend(const struct flow_key
 	return is_vip(&tuple->daddr) ? FRONTEND_UNUSED : FRONTEND_NONE;
 }
 
-/* Reads the published set (that for clients of set->is_outside) with one 8-byte load, so it is never a mixture of two. */
+/* Reads the published set (that for clients of set->is_outside) with one 8-byte load, so it is
+ * never a mixture of two. */
 static __always_inline bool read_backend_set(__u32 index, struct backend_set *set)
 {
 	struct frontend_word *word = bpf_map_lookup_elem(&frontend_words, &index);

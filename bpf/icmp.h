@@ -177,8 +177,7 @@ static __always_inline int write_outer(struct __sk_buff *skb, const struct packe
  * Translates an ICMP error of a flow inside and out. Not inlined: rare, and it
  * needs the stack that the established path does not have.
  */
-__noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *packet,
-				    __u32 hook)
+__noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *packet, __u32 hook)
 {
 	if (!packet)
 		return VERDICT_PASS;

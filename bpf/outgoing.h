@@ -84,7 +84,8 @@ __noinline int admit_outgoing(struct __sk_buff *skb, const struct packet *packet
 	struct flow_key reply = {};
 	struct flow *owner;
 
-	if (has_handshake(tuple->proto) ? !is_syn(packet) : !is_own_addr(skb->ifindex, &tuple->saddr))
+	if (has_handshake(tuple->proto) ? !is_syn(packet)
+					: !is_own_addr(skb->ifindex, &tuple->saddr))
 		return VERDICT_PASS;
 	reply_key(tuple, &reply);
 	owner = lookup_owner(&reply);

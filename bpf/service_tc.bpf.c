@@ -28,9 +28,8 @@ __noinline int rewrite_first_step(struct __sk_buff *skb, const struct packet *pa
 }
 
 /* Applies the flow's half to a packet at an uplink. */
-static __always_inline enum verdict translate_at_uplink(struct __sk_buff *skb,
-							const struct packet *packet,
-							const struct flow *flow)
+static __always_inline enum verdict
+translate_at_uplink(struct __sk_buff *skb, const struct packet *packet, const struct flow *flow)
 {
 	__u16 flags = flow->flags;
 	bool is_first_step = (flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT;
@@ -72,8 +71,7 @@ static __always_inline enum verdict translate(struct __sk_buff *skb, const struc
  * so what it says is used at once.
  */
 static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const struct packet *packet,
-						struct found_flow *found, enum hook hook,
-						__u32 now)
+						struct found_flow *found, enum hook hook, __u32 now)
 {
 	struct flow *flow = found->flow;
 	enum verdict verdict;
