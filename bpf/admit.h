@@ -57,21 +57,23 @@ __noinline int refuse_unallocated(const struct packet *packet)
 /*
  * A TCP packet of a connection we have no flow for. Never a random backend: first
  * the half that may be left, then (while connections of a former proxy may be
- * alive) the host stack, and last the choice its first packet led to.
+ * alive) the host stack, and last the choice its first packet led to. At a
+ * NodePort it may as well be for a process of the node, or a pod it masquerades.
  */
 static __always_inline int resume_flow(struct __sk_buff *skb, const struct packet *packet,
 				       struct backend_set *set, __u32 now)
 {
+	enum frontend_match match = lookup_frontend(&packet->tuple, &set->frontend);
 	struct flow *flow;
 	bool is_offered;
 
-	if (!is_vip(&packet->tuple.daddr))
+	if (match == FRONTEND_NONE)
 		return is_midflow_passed() ? VERDICT_PASS : refuse_unallocated(packet);
 	flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	if (flow && !is_expired(&packet->tuple, flow, now))
 		return VERDICT_FOLLOW;
-	is_offered = lookup_frontend(&packet->tuple, &set->frontend) == FRONTEND_FOUND &&
-		     read_backend_set(set->frontend, set) && set->total > 0;
+	is_offered =
+		match == FRONTEND_FOUND && read_backend_set(set->frontend, set) && set->total > 0;
 	if (is_offered && !is_admitted(packet, set))
 		return drop(COUNT_DROP_SOURCE_RANGE);
 	if (is_offered && recover_flow(skb, &packet->tuple, set, now))
@@ -80,6 +82,8 @@ static __always_inline int resume_flow(struct __sk_buff *skb, const struct packe
 		count(COUNT_MIDFLOW_PASSED);
 		return VERDICT_PASS;
 	}
+	if (!is_vip(&packet->tuple.daddr))
+		return VERDICT_PASS;
 	if (packet->tcp_flags & TCP_RST)
 		return drop(COUNT_DROP_MIDFLOW_RESET);
 	if (!is_offered)

@@ -200,8 +200,10 @@ __noinline int enter_second_step(const struct flow_key *key, const struct flow *
 		known->last_seen = now;
 		return 0;
 	}
-	return is_half_open ? bpf_map_update_elem(&half_open, &step_key, &step, BPF_ANY)
-			    : bpf_map_update_elem(&flows, &step_key, &step, BPF_ANY);
+	if (is_half_open)
+		return bpf_map_update_elem(&half_open, &step_key, &step, BPF_ANY);
+	bpf_map_delete_elem(&half_open, &step_key);
+	return bpf_map_update_elem(&flows, &step_key, &step, BPF_ANY);
 }
 
 /* Both second steps of the flow of this half. */

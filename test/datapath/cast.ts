@@ -1,4 +1,4 @@
-import type { DatapathOptions, FrontendText, Node } from './harness.ts'
+import { datapath, type DatapathOptions, type FrontendText, type Node } from './harness.ts'
 import { hairpin4, hairpin6 } from './load.ts'
 import { frame, type PacketSpec } from './packet.ts'
 
@@ -84,4 +84,60 @@ export function converse(node: Node, cast: Cast): void {
 /** The address part of "address:port". */
 export function host(end: string): string {
   return end.slice(0, end.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+}
+
+/** Clients outside the cluster, and what they and other nodes call this one. */
+export interface Outside extends Cast {
+  readonly otherClient: string
+  readonly nodePort: string
+  readonly loadBalancer: string
+  /** The node as other nodes know it, in brackets where a port follows. */
+  readonly node: string
+}
+
+export const outside4: Outside = {
+  ...v4,
+  client: '192.0.2.9:50000',
+  otherClient: '192.0.2.77:50000',
+  nodePort: '172.18.0.2:30080',
+  loadBalancer: '203.0.113.5:80',
+  router: '198.51.100.1',
+  node: '172.18.0.2',
+}
+
+export const outside6: Outside = {
+  ...v6,
+  client: '[2001:db8::9]:50000',
+  otherClient: '[2001:db8::77]:50000',
+  nodePort: '[fd00:18::2]:30080',
+  loadBalancer: '[2001:db8:5::5]:80',
+  router: '2001:db8:1::1',
+  node: '[fd00:18::2]',
+}
+
+/** A node with a NodePort and a load balancer's address, all backends on other nodes but `local`. */
+export function northSouth(
+  outside: Outside,
+  options: DatapathOptions & { local?: number } = {},
+): Node {
+  const { local = 0, ...rest } = options
+  const behind = { backends: [outside.backend], local }
+  const node = datapath({
+    services: {
+      [tcp(outside.nodePort)]: { ...behind, ownsAddress: false },
+      [udp(outside.nodePort)]: { ...behind, ownsAddress: false },
+      [tcp(outside.loadBalancer)]: behind,
+      [udp(outside.loadBalancer)]: behind,
+    },
+    ...rest,
+  })
+  const name = host(`${outside.node}:0`)
+  node.uplink(0, { [outside.family === 'IPv4' ? 'addr4' : 'addr6']: name })
+  return node
+}
+
+/** A packet through both steps of an uplink, as the host stack routes it: in words what leaves. */
+export function passThrough(node: Node, packet: Buffer): string {
+  const first = node.fromOutside(packet)
+  return first.verdict === 'next' ? node.toOutside(first.frame).text : first.text
 }

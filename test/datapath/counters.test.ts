@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { counterNames, type CounterName } from '../../src/datapath/abi.ts'
 import { testRunAsync } from '../../src/datapath/native-run.ts'
-import { answer, ask, connect, host, oneBackend, tcp, udp, v4 } from './cast.ts'
+import {
+  answer,
+  ask,
+  connect,
+  host,
+  northSouth,
+  oneBackend,
+  outside4,
+  passThrough,
+  tcp,
+  udp,
+  v4,
+} from './cast.ts'
 import { datapath, type DatapathOptions, type Node } from './harness.ts'
 import { frame, icmpError, ipOf } from './packet.ts'
 
@@ -10,6 +22,8 @@ interface Scene {
   /** No packet of a test makes it move. */
   readonly isOutOfReach?: boolean
   readonly options?: DatapathOptions
+  /** Where the node is not one that pods talk to a single backend through. */
+  readonly make?: () => Node
   readonly play: (node: Node) => unknown
 }
 
@@ -17,6 +31,7 @@ const { client, vip, otherVip, backend, others } = v4
 const services = oneBackend(v4)
 const noBackend = { services: { [tcp(vip)]: [], [udp(vip)]: [] } }
 const selfish = { ...v4, client: backend.replace('8080', '40000') }
+const fromOutside = frame({ from: outside4.client, to: outside4.nodePort, tcp: 'S' })
 const later = { fragment: { id: 4, offset: 64, more: false }, rest: Buffer.alloc(24) }
 
 /** What makes each counter move; the type demands a scene for each. */
@@ -49,6 +64,15 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
       node.fromPod(ask(v4))
       node.fromPod(ask({ ...v4, vip: otherVip }))
     },
+  },
+  flow_snat: {
+    make: () => northSouth(outside4),
+    play: (node) => passThrough(node, fromOutside),
+  },
+  flow_own: {
+    make: () => northSouth(outside4),
+    play: (node) =>
+      node.toOutside(frame({ from: outside4.nodePort, to: '192.0.2.53:53', udp: true })),
   },
   flow_backend_gone: {
     play(node) {
@@ -121,6 +145,30 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
       node.fromPod(ask({ ...v4, vip: otherVip }))
     },
   },
+  drop_snat_exhausted: {
+    make: () => northSouth(outside4, { globals: { snat_port_first: 5, snat_port_last: 5 } }),
+    play(node) {
+      passThrough(node, fromOutside)
+      node.fromOutside(frame({ from: outside4.otherClient, to: outside4.nodePort, tcp: 'S' }))
+    },
+  },
+  drop_snat_no_address: {
+    make: () => northSouth(outside4),
+    play(node) {
+      node.uplink(0, {})
+      node.fromOutside(fromOutside)
+    },
+  },
+  drop_source_range: {
+    options: { services: { [tcp(vip)]: { backends: [backend], sourceRanges: [] } } },
+    play: (node) => node.fromPod(ask(v4)),
+  },
+  drop_unallocated_vip: {
+    play(node) {
+      node.network([], [['10.96.0.0', 'ffff:ffff:ffff:ffff:ffff:ffff:fff0:0']])
+      node.fromPod(ask({ ...v4, vip: '10.99.0.1:80' }))
+    },
+  },
   drop_fragment: { play: (node) => node.fromPod(ask(v4, { udp: true, ...later })) },
   drop_rewrite: { isOutOfReach: true, play: () => undefined }, // only if the kernel refuses a helper
   drop_reject_limited: {
@@ -139,8 +187,8 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
 describe('every counter', () => {
   for (const name of counterNames) {
     test(`${name} moves when what it counts happens`, async () => {
-      const { options = { services }, play } = scenes[name]
-      const node = datapath(options)
+      const { options = { services }, make = () => datapath(options), play } = scenes[name]
+      const node = make()
       await play(node)
       const moved = (node.counted()[name] ?? 0) > 0
       assert.equal(moved, scenes[name].isOutOfReach !== true, name)
@@ -151,8 +199,8 @@ describe('every counter', () => {
     const drops = counterNames.filter((name) => name.startsWith('drop_'))
     const within = drops.filter((drop) => scenes[drop].isOutOfReach !== true)
     for (const name of within.filter((drop) => drop !== 'drop_flow_insert')) {
-      const { options = { services }, play } = scenes[name]
-      const node = datapath(options)
+      const { options = { services }, make = () => datapath(options), play } = scenes[name]
+      const node = make()
       void play(node)
       assert.equal(node.counted()[name], 1, name)
     }

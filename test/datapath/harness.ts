@@ -1,12 +1,14 @@
 import {
   backend,
   device,
+  frontendFlag,
   frontendKey,
   frontendRef,
   frontendWord,
   network,
   networkLimits,
   settings,
+  sourceRangeKey,
   uplink,
 } from '../../src/datapath/abi.ts'
 import {
@@ -39,6 +41,10 @@ export interface ServiceOptions {
   /** The first so many are on this node. */
   readonly local?: number
   readonly localOnly?: boolean
+  /** The same for clients outside the cluster. */
+  readonly externalLocalOnly?: boolean
+  /** Only clients in these ranges, as [address, bits of 128]. */
+  readonly sourceRanges?: readonly (readonly [string, number])[]
   /** Session affinity of clients; 0 and undefined: none. */
   readonly affinitySeconds?: number
   /** False: the address has no key of its own, as a node's has not. */
@@ -142,6 +148,7 @@ export class Node {
   publish(frontend: FrontendText, service: readonly string[] | ServiceOptions): void {
     const options: ServiceOptions = 'backends' in service ? service : { backends: service }
     const { backends, local = 0, localOnly = false, ownsAddress = true } = options
+    const { externalLocalOnly = false, sourceRanges } = options
     const index = this.indexOf(frontend)
     const base = this.#nextExtent * extentSize
     this.#nextExtent++
@@ -149,7 +156,9 @@ export class Node {
     const { affinitySeconds = 0 } = options
     const affinity = affinitySeconds > 0
     const count = backends.length
-    this.writeWord(index, { base, count, local, localOnly, affinity, affinitySeconds })
+    const policies = { localOnly, externalLocalOnly, affinity, affinitySeconds }
+    this.writeWord(index, { base, count, local, ...policies })
+    if (sourceRanges !== undefined) this.#limitSources(index, sourceRanges)
     const [address, port] = splitEnd(frontend.split('/')[0]!)
     this.#writeKey(keyFor(address, port, protocolOf(frontend)), index)
     if (ownsAddress) this.#writeKey(vipKey(address), UNUSED_PORT)
@@ -268,6 +277,17 @@ export class Node {
     const value = this.programs.map('frontends').get(key)!
     value.writeUInt32LE((value.readUInt32LE(4) ^ 1) >>> 0, 4)
     this.programs.map('frontends').set(key, value)
+  }
+
+  #limitSources(index: number, ranges: readonly (readonly [string, number])[]): void {
+    for (const [address, bits] of ranges) {
+      const key = Buffer.alloc(sourceRangeKey.size)
+      sourceRangeKey.format(key, { prefixlen: 32 + bits, frontend: index, addr: address })
+      this.programs.map('source_ranges').set(key, indexKey(1))
+    }
+    const word = this.programs.map('frontend_words').get(indexKey(index))!
+    word.writeUInt32LE(word.readUInt32LE(16) | frontendFlag.FRONTEND_SOURCE_RANGES, 16)
+    this.programs.map('frontend_words').set(indexKey(index), word)
   }
 
   #writeKey(key: FrontendKey, index: number): void {
