@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { emptyTable } from '../../src/devices/link-table.ts'
+import { emptyTable, mayMoveRoutes } from '../../src/devices/link-table.ts'
 import type { GrowingTable } from '../../src/devices/link-table.ts'
 import { choosePodDevices } from '../../src/devices/pod-devices.ts'
 import type { Choice } from '../../src/devices/pod-devices.ts'
@@ -222,4 +222,14 @@ test('a device without an address of a family sends from the node address of tha
   const node = ['fe80::1', '2001:db8::9', '192.0.2.1', '192.0.2.7']
   assert.deepEqual(sources(table, node), { ipv4: '192.0.2.1', ipv6: '2001:db8::9' })
   assert.equal(snatAddresses(table, [{ index: 1 }, { index: 2 }], node).size, 2)
+})
+
+test('a default route may go with the address it sends from, whose device that is', () => {
+  const table = tableOf({ eth0: {}, lo: { loopback: true, on: ['203.0.113.1/32'] } })
+  const address = table.addresses.get('2 203.0.113.1/32')!
+  addRoute(table, 1)
+  assert.equal(mayMoveRoutes(table, { kind: 'address', removed: true, address }), false)
+  addRoute(table, 1, { source: '203.0.113.1' })
+  assert.equal(mayMoveRoutes(table, { kind: 'address', removed: true, address }), true)
+  assert.equal(mayMoveRoutes(table, { kind: 'address', removed: false, address }), false)
 })
