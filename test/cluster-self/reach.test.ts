@@ -42,6 +42,10 @@ const variants: readonly ClusterOptions[] = [
   { profile: 'bridge', bridgeNetfilter: true, firewall: true, checksumOffload: 'off' },
   { profile: 'ptp', checksumOffload: 'off' },
   { profile: 'bridge', families: ['IPv4'] },
+  { profile: 'ptp', xdp: true, mtu: 9000, uplinks: 2, policyRouting: true },
+  { profile: 'ptp', xdp: true, firewall: true, rpFilter: 'strict', masquerade: true, uplinks: 2 },
+  { profile: 'vxlan', xdp: true, mtu: 9000, nodeAddress: 'loopback', firewall: true },
+  { profile: 'bridge', families: ['IPv6'], xdp: true, nodeAddress: 'loopback', uplinks: 2 },
   { profile: 'ptp', families: ['IPv6'] },
   { profile: 'vxlan', families: ['IPv6'] },
 ]

@@ -146,6 +146,23 @@ test('UDP from a fixed port keeps it, connected or not', async () => {
   }
 })
 
+test('TCP from a chosen port and address is seen with them', async () => {
+  const port = nextPort()
+  await startEchoServer(server, [port])
+  const families = ['IPv4', 'IPv6'] as const
+  for (const family of families) {
+    const target = hostPort(server.addresses[family], port)
+    const answer = await askOnce(client, target, { sourcePort: 5353 })
+    assert.deepEqual(answer.ok && [answer.peer, answer.peerPort], [client.addresses[family], 5353])
+  }
+  const [more] = await client.addAddresses(1) // the kernel may prefer a newer address from here on
+  for (const family of families) {
+    const target = hostPort(server.addresses[family], port)
+    const answer = await askOnce(client, target, { source: hostPort(more![family], 5354) })
+    assert.deepEqual(answer.ok && [answer.peer, answer.peerPort], [more![family], 5354])
+  }
+})
+
 test('a silence is as long as the server was away', async () => {
   const port = nextPort()
   const echo = await startEchoServer(server, [port], { only: 'UDP' })

@@ -82,6 +82,7 @@ test('a Calico node: tunnels of layer 3 have no Ethernet header, those that are 
     'wireguard.cali': { kind: 'wireguard', type: 65534 },
     sit0: { kind: 'sit', type: 776, up: false },
     tun0: { kind: 'tun', type: 65534 },
+    tun1: { kind: 'tun', type: 65534, up: false },
     tap0: { kind: 'tun' },
     nodelocaldns: { kind: 'dummy', on: ['169.254.20.10/32'] },
     'kube-ipvs0': { kind: 'dummy', on: ['10.96.0.1/32'] },
