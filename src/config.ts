@@ -18,7 +18,8 @@ import {
 import { ShuntError } from './errors.ts'
 import { healthzPort, metricsPort } from './proxy-config/complete.ts'
 import type { ProxyValues } from './proxy-config/fields.ts'
-import { loadProxyConfig, type Note, type ProxyConfig } from './proxy-config/load.ts'
+import { loadProxyConfig, type ProxyConfig } from './proxy-config/load.ts'
+import type { Note } from './proxy-config/notes.ts'
 import { proxySettings, type ProxySettings } from './proxy-config/settings.ts'
 import { proxyConfigObject } from './proxy-config/write.ts'
 

@@ -44,16 +44,15 @@ const nodeMilliseconds = 5_000
 /** Restores what the maps hold, and runs a pass whenever the cluster changes from that. */
 export function openControl(options: ControlOptions): Control {
   const { config, datapath, reports } = options
-  const watched: Watched = { addresses: [], changed: () => undefined }
+  const { nodeAddress, nodePortAddresses } = config.proxy
+  const watched: Watched = { addresses: ownAddresses(config), changed: () => undefined }
   const events = eventsOf(options, watched, () => {
     reports.changed(cluster.pending())
     if (cluster.isSynced()) reports.queued()
     schedule.nudge()
   })
-  const cluster = createClusterState(config.nodeName, events, {
-    nodePortAddresses: config.proxy.nodePortAddresses,
-    externalRanges: config.externalIpCidrs,
-  })
+  const rules = { nodePortAddresses, externalRanges: config.externalIpCidrs }
+  const cluster = createClusterState(config.nodeName, events, rules, nodeAddress)
   const maps = openMaps(datapath)
   const state = restore(maps.dump())
   reports.planned(state, cluster.uidOf)
@@ -66,7 +65,7 @@ export function openControl(options: ControlOptions): Control {
     unreported: new Set<ServiceName>(),
   }
   const schedule = schedulePasses(reconciler, options)
-  const stopFollowing = followNode(cluster)
+  const stopFollowing = followNode(cluster, reports)
   return {
     cluster,
     nodeAddresses: () => watched.addresses,
@@ -78,13 +77,18 @@ export function openControl(options: ControlOptions): Control {
   }
 }
 
+/* What is known of the node's addresses while its object is not. */
+function ownAddresses({ proxy: { nodeAddress } }: Config): readonly string[] {
+  return nodeAddress === undefined ? [] : [nodeAddress]
+}
+
 interface Watched {
   addresses: readonly string[]
   changed: () => void
 }
 
 function eventsOf(
-  { reports, log }: ControlOptions,
+  { config, reports, log }: ControlOptions,
   watched: Watched,
   changed: () => void,
 ): ClusterStateEvents {
@@ -96,7 +100,7 @@ function eventsOf(
       reports.refused(refused)
     },
     node: (node) => {
-      watched.addresses = node?.addresses ?? []
+      watched.addresses = node?.addresses ?? ownAddresses(config)
       reports.node(node)
       watched.changed()
     },
@@ -104,8 +108,12 @@ function eventsOf(
 }
 
 /** Follows the node's own addresses, and waits for its Node only so long; the answer ends that. */
-function followNode(cluster: ClusterState): () => void {
-  const look = (): void => cluster.setInterfaceAddresses(interfaceAddresses())
+function followNode(cluster: ClusterState, reports: Reports): () => void {
+  const look = (): void => {
+    const addresses = interfaceAddresses()
+    cluster.setInterfaceAddresses(addresses)
+    reports.interfaces(addresses)
+  }
   look()
   const looking = setInterval(look, lookMilliseconds)
   const waiting = setTimeout(() => cluster.forgoNode(), nodeMilliseconds)

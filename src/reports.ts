@@ -28,6 +28,8 @@ export interface Reports extends PassReports {
   planned(state: PlanState, uidOf: (service: ServiceName) => string): void
   refused(refused: RefusedObject): void
   node(node: Node | undefined): void
+  /** The addresses of this machine's interfaces now. */
+  interfaces(addresses: readonly string[]): void
   /** What health-check node ports are to tell now. */
   checks(changes: Iterable<readonly [ServiceName, HealthCheck | undefined]>): void
   requested(request: RequestObservation): void
@@ -73,16 +75,16 @@ export function openReports(options: ReportsOptions): Reports {
     refused: (object) => objects.refused(object),
     node(node) {
       objects.node(node)
-      checks.addresses(node?.addresses ?? [])
+      checks.node(node?.addresses)
     },
+    interfaces: (addresses) => checks.interfaces(addresses),
     checks: (changes) => checks.note(changes),
     requested: (request) => metrics.requested(request),
     reflector: (state) => metrics.observeWatch(state),
     devices: (count) => metrics.attachedDevices('pod', count),
     collected: (report) => {
       source.collected = report
-      const { milliseconds, flows, halfOpen } = report
-      metrics.observeCollector({ seconds: milliseconds / 1000, flows, halfOpen })
+      metrics.observeCollector({ ...report, seconds: report.milliseconds / 1000 })
     },
     close: async () => {
       await Promise.all([...listeners, checks].map((listener) => listener.close()))

@@ -1,12 +1,11 @@
-import { BlockList } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import type { Config } from './config.ts'
 import type { ProxyHealth } from './health/proxy-health.ts'
 import { serveServiceHealth } from './health/service-health-servers.ts'
 import { ServiceHealth, type HealthCheck } from './health/service-health.ts'
 import type { EventRecorder } from './kube/events.ts'
 import type { Log } from './log.ts'
-import { canonicalAddress, familyOf } from './model/address.ts'
+import { addressScope, familyOf } from './model/address.ts'
+import { rangeTest } from './model/ranges.ts'
 import type { ServiceName } from './model/types.ts'
 
 export interface ServiceChecksOptions {
@@ -20,8 +19,10 @@ export interface ServiceChecksOptions {
 export interface ServiceChecks {
   /** What Services want now; undefined: nothing. */
   note(changes: Iterable<readonly [ServiceName, HealthCheck | undefined]>): void
-  /** The node's own addresses as its object has them. */
-  addresses(primary: readonly string[]): void
+  /** The addresses of the node as its object has them; undefined: there is none. */
+  node(addresses: readonly string[] | undefined): void
+  /** The addresses of this machine's interfaces now. */
+  interfaces(addresses: readonly string[]): void
   close(): Promise<void>
 }
 
@@ -44,39 +45,45 @@ export function openServiceChecks(options: ServiceChecksOptions): ServiceChecks 
       })
     },
   })
-  let primary: readonly string[] = []
-  const place = (): void =>
-    servers.listenOn(placesOf(config.proxyValues.nodePortAddresses, primary))
-  place()
+  const { nodeAddress } = config.proxy
+  const fallback = nodeAddress === undefined ? [] : [nodeAddress]
+  let node: readonly string[] = fallback
+  let local: readonly string[] = []
+  const place = (): void => servers.listenOn(placesOf(config, node, local))
   return {
     note(changes) {
       let isNews = false
       for (const [service, check] of changes) isNews = health.set(service, check) || isNews
       if (isNews) servers.update(health.byPort())
     },
-    addresses(next) {
-      primary = next
+    node(addresses) {
+      node = addresses ?? fallback
+      place()
+    },
+    interfaces(addresses) {
+      local = addresses
       place()
     },
     close: () => servers.close(),
   }
 }
 
-/* All addresses unless nodePortAddresses says which; then those of the node that it means. */
-function placesOf(wanted: readonly string[], primary: readonly string[]): readonly string[] {
-  if (wanted.length === 0) return ['::']
-  if (wanted.includes('primary')) return primary
-  const local = Object.values(networkInterfaces())
-    .flatMap((entries) => entries ?? [])
-    .flatMap(({ address }) => canonicalAddress(address) ?? [])
-  const ranges = new BlockList()
-  for (const range of wanted) {
-    const [address = '', bits = ''] = range.split('/')
-    ranges.addSubnet(address, Number(bits), familyName(address))
-  }
-  return local.filter((address) => ranges.check(address, familyName(address)))
+/* All addresses unless nodePortAddresses says which; then those of the machine that it means. */
+function placesOf(
+  { proxy, proxyValues }: Config,
+  node: readonly string[],
+  local: readonly string[],
+): readonly string[] {
+  if (proxyValues.nodePortAddresses.length === 0) return ['::']
+  const { nodePortAddresses: wanted } = proxy
+  if (wanted.kind === 'ranges') return local.filter(rangeTest(wanted.ranges)).filter(canBind)
+  const primary = ([4, 6] as const).map((family) =>
+    node.find((address) => familyOf(address) === family && canBind(address)),
+  )
+  return local.filter((address) => primary.includes(address))
 }
 
-function familyName(address: string): 'ipv4' | 'ipv6' {
-  return familyOf(address) === 6 ? 'ipv6' : 'ipv4'
+/* A link-local address says nothing without its interface. */
+function canBind(address: string): boolean {
+  return addressScope(address) !== 'link-local'
 }

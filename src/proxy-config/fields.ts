@@ -66,8 +66,9 @@ export const fields = {
   bindAddress: make.text(
     '0.0.0.0',
     honoured(
-      'an IPv6 address moves the default addresses of both servers to IPv6; ' +
-        'as an override of the node address it has no effect yet',
+      "a hint only, as in kube-proxy, nothing is bound to it: the node's primary address of its " +
+        'family, before those of the Node; an IPv6 address moves the default addresses of both ' +
+        'servers to IPv6',
     ),
     { flag: 'bind-address' },
   ),
@@ -145,7 +146,10 @@ export const fields = {
   clusterCIDR: make.text('', pending('see detectLocalMode'), { flag: 'cluster-cidr' }),
   nodePortAddresses: make.list(
     [],
-    honoured('where health-check node ports listen, and where NodePorts are to answer'),
+    honoured(
+      'where NodePorts are to answer, and where health-check node ports listen (unset: everywhere); ' +
+        'addresses that come and go on interfaces are followed',
+    ),
     { flag: 'nodeport-addresses' },
   ),
   oomScoreAdj: make.integer(-999, honoured('where the agent may write its own score'), {

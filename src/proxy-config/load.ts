@@ -3,21 +3,10 @@ import { messageOf, ShuntError } from '../errors.ts'
 import { completeFile, completeFlags, healthzPort, metricsPort } from './complete.ts'
 import { decodeProxyConfig } from './decode.ts'
 import { fieldAt, type FieldPath, type GivenValues, type ProxyValues } from './fields.ts'
-import { fateText, proxyFlags, type ProxyFlag } from './flags.ts'
+import { proxyFlags, type ProxyFlag } from './flags.ts'
+import { notesOfFile, notesOfFlags, type FlagReader, type Note } from './notes.ts'
 import { readFlagText } from './read-value.ts'
 import { messageOfAll, validate } from './validate.ts'
-
-/** The text of a flag as given: the last one, or all joined by commas for a list. */
-export type FlagReader = (name: string, isList: boolean) => string | undefined
-
-/** Something to say once at the start. */
-export interface Note {
-  readonly message: string
-  readonly field?: string
-  readonly flag?: string
-  readonly value?: unknown
-  readonly reason?: string
-}
 
 /** kube-proxy's configuration, from a file or from flags. */
 export interface ProxyConfig {
@@ -55,8 +44,7 @@ function fromFlags(read: FlagReader): Loaded {
     const where = flag === undefined ? '' : `--${flag}: `
     throw new ShuntError('KSH_USAGE', where + messageOfAll(invalid))
   }
-  const notes = [...valueNotes(given), ...bindAddressNotes(given), ...flagNotes(read)]
-  return { values, given, file: undefined, notes }
+  return { values, given, file: undefined, notes: notesOfFlags({ given, values, read }) }
 }
 
 function fromFile(file: string, read: FlagReader): Loaded {
@@ -69,20 +57,8 @@ function fromFile(file: string, read: FlagReader): Loaded {
   if (invalid.length > 0) {
     throw new ShuntError('KSH_CONFIG', `${file}: failed validate: ${messageOfAll(invalid)}`)
   }
-  const strict = decoded.strictErrors.join(', ')
-  const notes = [
-    ...(strict === '' ? [] : [lenientNote(strict)]),
-    ...valueNotes(given),
-    ...bindAddressNotes(given),
-    ...flagNotes(read),
-    ...overruledNotes(read),
-  ]
+  const notes = notesOfFile({ given, values, read }, decoded.strictErrors)
   return { values, given, file, notes }
-}
-
-function lenientNote(strict: string): Note {
-  const message = 'Using lenient decoding as strict decoding failed'
-  return { message, reason: `strict decoding error: ${strict}` }
 }
 
 /** The text of a configuration file. */
@@ -139,48 +115,4 @@ function portFlag(name: string, preset: number, read: FlagReader): number {
   ) as number | undefined
   if (port === undefined || (port >= 0 && port <= 65535)) return port ?? preset
   throw new ShuntError('KSH_USAGE', `--${name}: "${port}" is not allowed: use a port or 0`)
-}
-
-/* One note for each setting that differs from its default and does nothing. */
-function valueNotes(given: GivenValues): Note[] {
-  return (Object.keys(given) as FieldPath[]).flatMap((path) => {
-    const { fate, preset, isNullable } = fieldAt(path)
-    const value = shown(given[path])
-    const isUnset = value === shown(preset) || (!isNullable && ['', 0, false].includes(value))
-    if (fate.kind === 'honoured' || isUnset || value === 'null') return []
-    return [{ message: 'setting has no effect', field: path, value, reason: fateText(fate) }]
-  })
-}
-
-function bindAddressNotes({ bindAddress: value = '' }: GivenValues): Note[] {
-  if (['', '0.0.0.0', '::'].includes(value)) return []
-  const reason = 'an override of the node address (no effect yet)'
-  return [{ message: 'setting has no effect', field: 'bindAddress', value, reason }]
-}
-
-function shown(value: unknown): string | number | boolean {
-  if (typeof value === 'number' || typeof value === 'boolean') return value
-  if (Array.isArray(value)) return value.length === 0 ? '' : JSON.stringify(value)
-  return typeof value === 'string' ? value : ''
-}
-
-/* Flags that set no field and do nothing, and deprecated ones. */
-function flagNotes(read: FlagReader): Note[] {
-  const isGiven = ({ name }: ProxyFlag): boolean => read(name, false) !== undefined
-  return proxyFlags.filter(isGiven).flatMap(({ name, path, fate, isDeprecated }) => {
-    const flag = `--${name}`
-    if (isDeprecated) return [{ message: 'flag is deprecated', flag }]
-    if (path !== undefined || fate.kind === 'honoured') return []
-    return [{ message: 'flag has no effect', flag, reason: fateText(fate) }]
-  })
-}
-
-function overruledNotes(read: FlagReader): Note[] {
-  return proxyFlags
-    .filter((flag) => !flag.countsWithFile && read(flag.name, false) !== undefined)
-    .map(({ name }) => ({
-      message: 'flag has no effect',
-      flag: `--${name}`,
-      reason: 'it is ignored when --config is given',
-    }))
 }

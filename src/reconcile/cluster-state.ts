@@ -5,11 +5,18 @@ import { parseNode } from '../kube/parse-node.ts'
 import { property, textProperty } from '../kube/parse-raw.ts'
 import { parseService } from '../kube/parse-service.ts'
 import type { ReflectorSink } from '../kube/sink.ts'
-import { createClusterView, type ClusterView } from '../model/cluster-view.ts'
+import { createClusterView, unknownNode, type ClusterView } from '../model/cluster-view.ts'
 import { slicesOf } from '../model/endpoint-tracker.ts'
 import type { ExposureRules } from '../model/exposure.ts'
 import { track, type Tracker } from '../model/tracker.ts'
-import type { Node, Parsed, Refusal, ResolvedService, ServiceName } from '../model/types.ts'
+import type {
+  Node,
+  NodeView,
+  Parsed,
+  Refusal,
+  ResolvedService,
+  ServiceName,
+} from '../model/types.ts'
 
 /** An object that is not served as written. */
 export interface RefusedObject {
@@ -51,13 +58,18 @@ export interface ClusterState {
   takeTriggers(): readonly ChangeTrigger[]
 }
 
-/** Parses and tracks the objects of the cluster as seen from one node. */
+/**
+ * Parses and tracks the objects of the cluster as seen from one node. An address given for the
+ * node counts before those that its object has.
+ */
 export function createClusterState(
   nodeName: string,
   events: ClusterStateEvents,
   rules?: ExposureRules,
+  nodeAddress?: string,
 ): ClusterState {
   const view = createClusterView(nodeName, rules)
+  view.setNode(withAddress(unknownNode(nodeName), nodeAddress))
   const { services, endpoints } = view
   const synced = { services: false, endpointSlices: false, node: false }
   const triggers = createTriggers(() => synced.endpointSlices)
@@ -67,7 +79,7 @@ export function createClusterState(
     events.changed()
   }
   return {
-    ...sinksOf({ nodeName, view, events, triggers, refused, finish }),
+    ...sinksOf({ nodeName, nodeAddress, view, events, triggers, refused, finish }),
     forgoNode: finish('node'),
     setInterfaceAddresses(addresses) {
       if (view.setInterfaceAddresses(addresses)) events.changed()
@@ -89,8 +101,14 @@ export function createClusterState(
   }
 }
 
+function withAddress<View extends NodeView>(node: View, address: string | undefined): View {
+  if (address === undefined) return node
+  return { ...node, addresses: [...new Set([address, ...node.addresses])] }
+}
+
 interface Sinks {
   readonly nodeName: string
+  readonly nodeAddress: string | undefined
   readonly view: ClusterView
   readonly events: ClusterStateEvents
   readonly triggers: Triggers
@@ -101,6 +119,7 @@ interface Sinks {
 /** A Node that is gone leaves the view as it was: the machine still has its addresses. */
 function sinksOf({
   nodeName,
+  nodeAddress,
   view,
   events,
   triggers,
@@ -119,7 +138,8 @@ function sinksOf({
       changed: triggers.note,
       synced: finish('endpointSlices'),
     }),
-    node: nodeSink(nodeName, finish('node'), (seen) => {
+    node: nodeSink(nodeName, finish('node'), (parsed) => {
+      const seen = parsed && withAddress(parsed, nodeAddress)
       if (seen !== undefined && view.setNode(seen)) events.changed()
       events.node(seen)
     }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ServiceName } from '../../src/model/types.ts'
+import type { Node, ServiceName } from '../../src/model/types.ts'
 import { createClusterState, type RefusedObject } from '../../src/reconcile/cluster-state.ts'
 
 function service(name: string, port: unknown): unknown {
@@ -50,6 +50,27 @@ test('clusterState: an object that was never refused says nothing of refusals', 
   state.services.upsert(service('web', 81))
   state.services.remove({ namespace: 'default', name: 'web' })
   assert.deepEqual(refused, [])
+})
+
+test('clusterState: an address given for the node is its primary one, with and without its object', () => {
+  const told: (readonly string[] | undefined)[] = []
+  const node = (seen: Node | undefined): void => void told.push(seen?.addresses)
+  const events = { changed: () => undefined, refused: () => undefined, node }
+  const rules = { nodePortAddresses: { kind: 'primary' }, externalRanges: [] } as const
+  const state = createClusterState('node1', events, rules, '192.0.2.7')
+  const nodePorts = (): string[] =>
+    (state.resolve('default/web' as ServiceName)?.frontends ?? [])
+      .filter(({ kind }) => kind === 'NodePort')
+      .flatMap(({ keys }) => keys.map(({ address }) => address))
+  const web = service('web', 81) as { spec: { ports: object[] } }
+  const ports = web.spec.ports.map((port, at) => ({ ...port, nodePort: 30_080 + at }))
+  state.services.upsert({ ...web, spec: { ...web.spec, type: 'NodePort', ports } })
+  state.takeChanged()
+  assert.deepEqual(nodePorts(), ['192.0.2.7', '192.0.2.7'])
+  const addresses = ['192.0.2.1', 'fd00::1'].map((address) => ({ type: 'InternalIP', address }))
+  state.node.upsert({ metadata: { name: 'node1' }, status: { addresses } })
+  assert.deepEqual(told, [['192.0.2.7', '192.0.2.1', 'fd00::1']])
+  assert.deepEqual(nodePorts(), ['192.0.2.7', '192.0.2.7'])
 })
 
 test('clusterState: it is synced only when Services, EndpointSlices and the Node are', () => {

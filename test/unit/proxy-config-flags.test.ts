@@ -1,29 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { ShuntError } from '../../src/errors.ts'
 import { normalizeGoArgs } from '../../src/proxy-config/go-args.ts'
 import { proxyFlags } from '../../src/proxy-config/flags.ts'
-import { loadProxyConfig, type ProxyConfig } from '../../src/proxy-config/load.ts'
+import type { ProxyConfig } from '../../src/proxy-config/load.ts'
 import { proxySettings, type ProxySettings } from '../../src/proxy-config/settings.ts'
+import { load, withFile } from './proxy-config-loading.ts'
 import { kubeadmConfig } from './proxy-config-samples.ts'
-
-const directory = mkdtempSync(join(tmpdir(), 'shunt-proxy-config-'))
-after(() => rmSync(directory, { recursive: true }))
-
-function load(flags: Readonly<Record<string, string>>): ProxyConfig {
-  return loadProxyConfig((name) => flags[name])
-}
-
-let files = 0
-function withFile(body: string, flags: Readonly<Record<string, string>> = {}): ProxyConfig {
-  const path = join(directory, `config-${files++}.conf`)
-  const head = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n'
-  writeFileSync(path, body.startsWith('apiVersion') ? body : head + body)
-  return load({ ...flags, config: path })
-}
 
 function settings(config: ProxyConfig): ProxySettings {
   return proxySettings(config)
@@ -162,41 +145,6 @@ test('loadProxyConfig: a file that cannot be used names itself and what is wrong
   fails(() => withFile('mode: x\n'), 'KSH_CONFIG', /failed validate: KubeProxyConfiguration\.Mode/)
 })
 
-test('loadProxyConfig: an unknown field is one note and the rest counts', () => {
-  const { values, notes } = withFile('foo: 1\nbar: 2\nmode: ipvs\n')
-  assert.equal(values.mode, 'ipvs')
-  assert.deepEqual(notes, [
-    {
-      message: 'Using lenient decoding as strict decoding failed',
-      reason: 'strict decoding error: unknown field "foo", unknown field "bar"',
-    },
-  ])
-})
-
-test('loadProxyConfig: each setting without effect is noted once, defaults never', () => {
-  const { notes } = withFile(kubeadmConfig)
-  assert.deepEqual(
-    notes.map(({ field }) => field),
-    ['clusterCIDR'],
-  )
-  const ignored = withFile('ipvs: {scheduler: lc, strictARP: true}\nportRange: 1-2\n').notes
-  assert.deepEqual(
-    ignored.map(({ field, value }) => [field, value]),
-    [
-      ['ipvs.scheduler', 'lc'],
-      ['ipvs.strictARP', true],
-      ['portRange', '1-2'],
-    ],
-  )
-  assert.ok(ignored.every(({ reason }) => reason?.startsWith('accepted and ignored: ')))
-  assert.deepEqual(load({ 'boot-id-file': 'x', 'reported-version': 'v1.36.2' }).notes, [
-    {
-      ...{ message: 'flag has no effect', flag: '--boot-id-file' },
-      reason: 'accepted and ignored: the file is not read',
-    },
-  ])
-})
-
 test('proxySettings: without any configuration the agent keeps its own defaults', () => {
   const own = settings(load({}))
   assert.equal(own.logFormat, undefined)
@@ -241,10 +189,7 @@ test('proxySettings: a bind address that is no wildcard overrides the node addre
   assert.equal(settings(load({ 'bind-address': '::' })).nodeAddress, undefined)
   const given = load({ 'bind-address': 'FD00::7' })
   assert.equal(settings(given).nodeAddress, 'fd00::7')
-  assert.deepEqual(
-    given.notes.map(({ field }) => field),
-    ['bindAddress'],
-  )
+  assert.deepEqual(given.notes, [])
 })
 
 test('proxySettings: the gate AllowServiceExternalIPs is honoured, unknown gates are kept', () => {
