@@ -42,16 +42,24 @@ lay_out() {
   )
 }
 
+# Kept in build/debian; apt verifies signatures and skips what is there already.
+download_packages() {
+  mkdir -p build/debian
+  (cd build/debian && apt-get -qq -o APT::Sandbox::User=root download "$@")
+}
+
 # Unpacked, not installed: their scripts have nothing to do here. Scanners read status.d.
 unpack_packages() {
-  local names package name
+  local names file name
   mapfile -t names < deploy/image/packages
-  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "${names[@]}") ||
-    fail 'packages could not be downloaded (apt-get update?)'
-  for package in "$work"/*.deb; do
-    name=$(dpkg-deb -f "$package" Package)
-    dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink --no-same-owner -C "$root"
-    dpkg-deb -f "$package" > "$root/var/lib/dpkg/status.d/$name"
+  download_packages "${names[@]}" ||
+    { apt-get -q update > /dev/null && download_packages "${names[@]}"; } ||
+    fail 'packages could not be downloaded'
+  for file in $(apt-get -qq --print-uris download "${names[@]}" | cut -d ' ' -f 2); do
+    name=$(dpkg-deb -f "build/debian/$file" Package)
+    dpkg-deb --fsys-tarfile "build/debian/$file" |
+      tar -x --keep-directory-symlink --no-same-owner -C "$root"
+    dpkg-deb -f "build/debian/$file" > "$root/var/lib/dpkg/status.d/$name"
   done
   [ "$(ls "$root/var/lib/dpkg/status.d" | wc -l)" = "${#names[@]}" ] || fail 'a package is missing'
 }
@@ -61,7 +69,9 @@ prune() {
   find "$root/usr/share/doc" -type f ! -name copyright -delete
   rm -rf "$root"/usr/share/{man,info,locale,lintian,gcc,gdb,base-files,initramfs-tools}
   rm -rf "$root"/usr/lib/*/gconv "$root"/etc/{init.d,default,skel,profile.d,update-motd.d}
-  rm -rf "$root"/{boot,home,media,mnt,opt,srv} "$root"/usr/{games,include,src} "$root"/var/local
+  rm -rf "$root"/{boot,home,media,mnt,opt,srv} "$root"/usr/{games,include,src} "$root"/etc/dpkg
+  find "$root/var" -mindepth 1 -maxdepth 1 ! -name lib -exec rm -rf {} +
+  ln -s ../run "$root/var/run"
 }
 
 link_tools() {

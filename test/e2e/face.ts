@@ -64,8 +64,8 @@ async function setUp(cluster: Cluster): Promise<KubeadmNode> {
   }
 }
 
-/* As kubeadm writes it: the server's address, and what every pod is given. */
-function kubeconfig(server: string, ca: string, tokenFile: string): string {
+/** As kubeadm writes it: the address of the server, and what every pod is given. */
+export function kubeconfig(server: string, ca: string, tokenFile: string): string {
   return `apiVersion: v1
 kind: Config
 clusters:
@@ -87,8 +87,8 @@ users:
 `
 }
 
-/* As kubeadm writes it: every field, most of them empty. */
-function config(kubeconfigPath: string): string {
+/** As kubeadm writes it: every field, most of them empty. */
+export function config(kubeconfigPath: string): string {
   return `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 bindAddress: 0.0.0.0
 bindAddressHardFail: false
