@@ -9,7 +9,8 @@ import { requirePrivileges } from './datapath/privileges.ts'
 import { loadDatapath, type Datapath } from './datapath/programs.ts'
 import { lockRoot, openRoot, type Root } from './datapath/root.ts'
 import { createAttacher, type AttachReport } from './devices/attach.ts'
-import { followPodDevices, type Following } from './devices/follow.ts'
+import { openDeviceMaps } from './devices/device-maps.ts'
+import { followDevices, type Following } from './devices/follow.ts'
 import {
   createEventRecorder,
   silentRecorder,
@@ -142,6 +143,7 @@ function load(config: Config, root: Root, log: Log): Datapath {
     },
     lifetimes: config.proxy.lifetimes,
     midflowGraceSeconds: config.midflowGraceSeconds,
+    snatPorts: config.snatPorts,
   })
   for (const warning of datapath.warnings) log.warn({ warning }, 'datapath loaded with a change')
   return datapath
@@ -159,13 +161,17 @@ interface Parts {
 function follow(parts: Parts, failed: (error: Error) => void): Following {
   const { config, root, datapath, control, reports, log } = parts
   const attacher = createAttacher({ root, datapath, hasTcx: hasTcx() })
-  const following = followPodDevices({
+  const following = followDevices({
     attacher,
-    devicesMap: openMap(datapath.mapFd('devices')),
-    choice: () => ({ globs: config.podDevices, nodeAddresses: control.nodeAddresses() }),
+    maps: openDeviceMaps(openMap(datapath.mapFd('devices')), openMap(datapath.mapFd('uplinks'))),
+    choice: () => ({
+      globs: config.podDevices,
+      uplinkGlobs: config.devices,
+      nodeAddresses: control.nodeAddresses(),
+    }),
     synced: (report) => {
       logAttached(report, log)
-      reports.devices(attacher.devices().length)
+      reports.devices(attacher.devices())
     },
     failed,
     checkMilliseconds,
@@ -176,7 +182,7 @@ function follow(parts: Parts, failed: (error: Error) => void): Following {
 
 function logAttached(report: AttachReport, log: Log): void {
   for (const device of report.attached)
-    log.info({ device: device.name, ifindex: device.index }, 'programs attached')
+    log.info({ device: device.name, ifindex: device.index, kind: device.role }, 'programs attached')
   for (const ifindex of report.detached) log.info({ ifindex }, 'programs detached')
   for (const { device, error } of report.failed)
     log.warn({ device: device.name, reason: error }, 'programs not attached')

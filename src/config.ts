@@ -133,11 +133,6 @@ export function readProxyConfig(flags: Flags): ProxyConfig {
   return loadProxyConfig((name, isList) => (isList ? listOf(flags, name) : textOf(flags, name)))
 }
 
-/** Flags that were accepted and change nothing yet. */
-export function flagsWithoutEffect(config: Config): string[] {
-  return config.snatPorts === undefined ? [] : ['--snat-ports']
-}
-
 /** What /configz shows: kube-proxy's configuration, and everything of our own. */
 export function configzOf(config: Config): Readonly<Record<string, unknown>> {
   const { proxyValues, ...own } = config

@@ -3,7 +3,7 @@ import { readingCommands } from './cli/commands.ts'
 import { runProgram } from './cli/program.ts'
 import { isOn, runOneShot } from './cli/one-shot.ts'
 import { runCommand } from './cli/run.ts'
-import { flagsWithoutEffect, readConfig } from './config.ts'
+import { readConfig } from './config.ts'
 import { askedToEnd } from './end-signal.ts'
 import { messageOf, ShuntError } from './errors.ts'
 import { createLog } from './log.ts'
@@ -39,7 +39,6 @@ async function run(flags: Flags): Promise<void> {
   askedToEnd()
   const { config, notes } = readConfig(flags)
   const log = createLog({ format: config.logFormat, verbosity: config.verbosity })
-  for (const flag of flagsWithoutEffect(config)) log.warn({ flag }, 'flag has no effect yet')
   for (const { message, ...note } of notes) log.warn(note, message)
   const { prepareNode, runAgent } = await import('./agent.ts')
   if (isOn(flags, 'init-only')) prepareNode(config)

@@ -33,7 +33,7 @@ export interface Reports extends PassReports {
   /** What health-check node ports are to tell now. */
   checks(changes: Iterable<readonly [ServiceName, HealthCheck | undefined]>): void
   requested(request: RequestObservation): void
-  devices(count: number): void
+  devices(devices: readonly { readonly role: 'pod' | 'uplink' }[]): void
   collected(report: CollectReport): void
   reflector(health: ReflectorHealth): void
   close(): Promise<void>
@@ -81,7 +81,7 @@ export function openReports(options: ReportsOptions): Reports {
     checks: (changes) => checks.note(changes),
     requested: (request) => metrics.requested(request),
     reflector: (state) => metrics.observeWatch(state),
-    devices: (count) => metrics.attachedDevices('pod', count),
+    devices: (devices) => metrics.attachedDevices(devices),
     collected: (report) => {
       source.collected = report
       metrics.observeCollector({ ...report, seconds: report.milliseconds / 1000 })

@@ -27,7 +27,7 @@ export const runOptions: Readonly<Record<string, Options>> = {
   devices: text('uplinks, as globs separated by commas; default: detected'),
   'pod-devices': text('host ends of pods, as globs separated by commas; default: detected'),
   'external-ip-cidrs': text('ranges in which externalIPs are allowed; default: none'),
-  'snat-ports': text('source ports for SNAT, LOW-HIGH (no effect yet)'),
+  'snat-ports': text('source ports towards backends on other nodes, LOW-HIGH; default: 1024-65535'),
   'flow-table-entries': text('room for established flow halves; default: from memory'),
   'frontends-max': text('room for frontends; default: 65536'),
   'backends-max': text('room for backends; default: 262144'),

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly lifetimes?: FlowLifetimes
   /** For a node's first start: how long unknown mid-flow TCP is left to the host stack. */
   readonly midflowGraceSeconds: number
+  /** Source ports for flows to backends on other nodes; undefined: all that there are. */
+  readonly snatPorts?: { readonly low: number; readonly high: number } | undefined
 }
 
 /** The programs of a device, by descriptor. */
@@ -38,11 +40,17 @@ export interface HookPrograms {
   readonly egress: number
 }
 
+/** The programs of devices by what they lead to. */
+export interface DevicePrograms {
+  readonly pod: HookPrograms
+  readonly uplink: HookPrograms
+}
+
 export interface Datapath {
   /** For devices whose packets begin with an Ethernet header. */
-  readonly ethernet: HookPrograms
+  readonly ethernet: DevicePrograms
   /** For devices without link-layer header; loaded when the first appears. */
-  layer3(): HookPrograms
+  layer3(): DevicePrograms
   /** Absent where the kernel cannot walk a map in a program: then packets alone notice expiry. */
   readonly collector: number | undefined
   /** A descriptor of a map, the caller's own. */
@@ -64,14 +72,14 @@ export function loadDatapath(root: Root, options: LoadOptions): Datapath {
   warnings.push(...fitPins(first))
   first.setGlobal('hash_seed', hashSeed(root, options))
   first.load()
-  const layer3 = (): HookPrograms => {
+  const layer3 = (): DevicePrograms => {
     const object = openService(root, options, 0)
     fitPins(object)
     object.setGlobal('hash_seed', hashSeed(root, options))
     object.load()
     return publish(object, root, 'l3')
   }
-  let loaded: HookPrograms | undefined
+  let loaded: DevicePrograms | undefined
   return {
     ethernet: publish(first, root, 'ethernet'),
     layer3: () => (loaded ??= layer3()),
@@ -109,6 +117,10 @@ function openService(root: Root, options: LoadOptions, l2Length: number): BpfObj
     const bytes = Buffer.alloc(addr.size)
     writeAddress(text, bytes, 0)
     object.setGlobal(name, bytes)
+  }
+  if (options.snatPorts !== undefined) {
+    object.setGlobal('snat_port_first', options.snatPorts.low)
+    object.setGlobal('snat_port_last', options.snatPorts.high)
   }
   setLifetimes(object, options.lifetimes ?? {})
   placeMaps(object, root, options.sizes)
@@ -184,13 +196,16 @@ function hashSeed(root: Root, options: LoadOptions): number {
 }
 
 /** Pins the programs for tools, over those of an earlier start in one step. */
-function publish(object: BpfObject, root: Root, variant: string): HookPrograms {
+function publish(object: BpfObject, root: Root, variant: string): DevicePrograms {
   const open = (name: string): number => {
     const fd = object.programFd(name)
     publishPin(fd, join(root.programs, `${name}_${variant}`))
     return fd
   }
-  return { ingress: open('shunt_ingress'), egress: open('shunt_egress') }
+  return {
+    pod: { ingress: open('shunt_ingress'), egress: open('shunt_egress') },
+    uplink: { ingress: open('shunt_uplink_ingress'), egress: open('shunt_uplink_egress') },
+  }
 }
 
 function publishPin(fd: number, path: string): void {

@@ -15,16 +15,26 @@ import { linkInfo, programInfo } from '../datapath/native-info.ts'
 import type { Datapath } from '../datapath/programs.ts'
 import type { Root } from '../datapath/root.ts'
 import { messageOf, ShuntError } from '../errors.ts'
-import type { PodDevice } from './pod-devices.ts'
 
 /** Our place among classic filters, where the kernel lacks tcx: `ks` in ASCII. */
 export const tcIdentity = { handle: 1, priority: 0x6b73 } as const
 
+/** What a device leads to decides which programs it gets. */
+export type Role = 'pod' | 'uplink'
+
+/** A device our programs belong on. */
+export interface HookedDevice {
+  readonly index: number
+  readonly name: string
+  readonly isEthernet: boolean
+  readonly role: Role
+}
+
 export interface AttachReport {
-  readonly attached: readonly PodDevice[]
+  readonly attached: readonly HookedDevice[]
   readonly detached: readonly number[]
   /** Devices we could not attach to; tried again at the next sync. */
-  readonly failed: readonly { readonly device: PodDevice; readonly error: string }[]
+  readonly failed: readonly { readonly device: HookedDevice; readonly error: string }[]
 }
 
 export interface AttachOptions {
@@ -36,26 +46,26 @@ export interface AttachOptions {
 /** Which devices our programs are on; links are pinned, so this outlives the agent. */
 export interface Attacher {
   /** Makes the attachments those of `wanted`; also finds programs that were taken off. */
-  sync(wanted: readonly PodDevice[]): AttachReport
-  devices(): readonly PodDevice[]
+  sync(wanted: readonly HookedDevice[]): AttachReport
+  devices(): readonly HookedDevice[]
 }
 
 /**
- * Replies first: a request that is translated before its answer can be turned back is reset by
- * the client. They go in the opposite order.
+ * Egress first, of all devices: a request that is translated before its answer can be turned back
+ * (or before its second step can be done) is lost. They go in the opposite order.
  */
 const attachOrder: readonly Direction[] = ['egress', 'ingress']
 const detachOrder: readonly Direction[] = ['ingress', 'egress']
 
 /** Starts from the links that an earlier agent has pinned. */
 export function createAttacher(options: AttachOptions): Attacher {
-  const attached = new Map<number, PodDevice>()
+  const attached = new Map<number, HookedDevice>()
   const place = options.hasTcx ? tcxPlace(options) : classicPlace(options)
   return {
     devices: () => [...attached.values()],
     sync(wanted) {
       const report = {
-        attached: [] as PodDevice[],
+        attached: [] as HookedDevice[],
         detached: [] as number[],
         failed: [] as Failure[],
       }
@@ -66,17 +76,20 @@ export function createAttacher(options: AttachOptions): Attacher {
         attached.delete(index)
         report.detached.push(index)
       }
-      for (const device of wanted) {
-        try {
-          const isNew = attachOrder
-            .map((direction) => place.ensure(device, direction))
-            .includes(true)
-          if (isNew) report.attached.push(device)
-          attached.set(device.index, device)
-        } catch (error) {
-          report.failed.push({ device, error: messageOf(error) })
+      const fresh = new Set<HookedDevice>()
+      const failed = new Map<HookedDevice, string>()
+      for (const direction of attachOrder)
+        for (const device of wanted) {
+          if (failed.has(device)) continue
+          try {
+            if (place.ensure(device, direction)) fresh.add(device)
+            attached.set(device.index, device)
+          } catch (error) {
+            failed.set(device, messageOf(error))
+          }
         }
-      }
+      report.attached.push(...[...fresh].filter((device) => !failed.has(device)))
+      report.failed.push(...[...failed].map(([device, error]) => ({ device, error })))
       return report
     },
   }
@@ -92,7 +105,7 @@ function removeQuietly(place: Place, index: number, direction: Direction): void 
 }
 
 interface Failure {
-  readonly device: PodDevice
+  readonly device: HookedDevice
   readonly error: string
 }
 
@@ -101,12 +114,13 @@ interface Place {
   /** Devices that may have our programs. */
   known(): number[]
   /** True: the program was not there. */
-  ensure(device: PodDevice, direction: Direction): boolean
+  ensure(device: HookedDevice, direction: Direction): boolean
   remove(index: number, direction: Direction): void
 }
 
-function programFor(datapath: Datapath, device: PodDevice, direction: Direction): number {
-  return (device.isEthernet ? datapath.ethernet : datapath.layer3())[direction]
+function programFor(datapath: Datapath, device: HookedDevice, direction: Direction): number {
+  const programs = device.isEthernet ? datapath.ethernet : datapath.layer3()
+  return programs[device.role][direction]
 }
 
 /**

@@ -1,14 +1,14 @@
-import { BPFError, type RawMap } from 'bpf'
-import { device as deviceCodec } from '../datapath/abi.ts'
-import { indexKey } from '../datapath/percpu.ts'
-import type { Attacher, AttachReport } from './attach.ts'
-import { choosePodDevices, type Choice, type PodDevice } from './pod-devices.ts'
+import type { Attacher, AttachReport, HookedDevice } from './attach.ts'
+import type { DeviceMaps } from './device-maps.ts'
+import { choosePodDevices, type Choice } from './pod-devices.ts'
+import type { LinkTable } from './link-table.ts'
+import { snatAddresses, type SnatAddresses } from './snat-addresses.ts'
+import { chooseUplinks, type Uplink } from './uplinks.ts'
 import { watchLinks } from './watch-links.ts'
 
 export interface FollowOptions {
   readonly attacher: Attacher
-  /** The `devices` map. */
-  readonly devicesMap: RawMap
+  readonly maps: DeviceMaps
   readonly choice: () => Choice
   readonly synced: (report: AttachReport) => void
   /** Devices cannot be followed any more. */
@@ -25,20 +25,20 @@ export interface Following {
   close(): void
 }
 
-const deviceBatch = 1024
-
-/** Keeps our programs on every pod device as devices come, go, and change. */
-export function followPodDevices(options: FollowOptions): Following {
-  const known = readDevices(options.devicesMap)
+/** Keeps our programs on every pod device and uplink as devices come, go, and change. */
+export function followDevices(options: FollowOptions): Following {
   let isDue = false
   let isReady = false
   const sync = (): void => {
     isDue = false
     if (!isReady) return
     try {
-      const wanted = choosePodDevices(watch.table, options.choice())
-      writeDevices(options.devicesMap, known, wanted)
-      options.synced(options.attacher.sync(wanted))
+      const choice = options.choice()
+      const pods = choosePodDevices(watch.table, choice)
+      const uplinks = chooseUplinks(watch.table, choice)
+      options.maps.setBridges(pods)
+      options.maps.setUplinks(uplinkAddresses(watch.table, uplinks, choice.nodeAddresses))
+      options.synced(options.attacher.sync(hookedDevices(pods, uplinks)))
     } catch (error) {
       options.failed(error instanceof Error ? error : new Error(String(error)))
     }
@@ -66,37 +66,27 @@ export function followPodDevices(options: FollowOptions): Following {
   }
 }
 
-/** Bridges by device as the map has them, so that a restart changes only what changed. */
-function readDevices(map: RawMap): Map<number, number> {
-  const entries = [...map.getBatch(deviceBatch)].flat()
-  return new Map(
-    entries.map(([key, value]) => [key.readUInt32LE(), deviceCodec.parse(value).master]),
-  )
+function hookedDevices(
+  pods: readonly Omit<HookedDevice, 'role'>[],
+  uplinks: readonly Omit<HookedDevice, 'role'>[],
+): HookedDevice[] {
+  return [
+    ...pods.map((device) => ({ ...device, role: 'pod' as const })),
+    ...uplinks.map((device) => ({ ...device, role: 'uplink' as const })),
+  ]
 }
 
-/** Tells the programs which bridge a device belongs to, before they are on it. */
-function writeDevices(map: RawMap, known: Map<number, number>, wanted: readonly PodDevice[]): void {
-  const indexes = new Set(wanted.map(({ index }) => index))
-  for (const index of known.keys()) {
-    if (indexes.has(index)) continue
-    map.delete(indexKey(index))
-    known.delete(index)
-  }
-  const value = Buffer.alloc(deviceCodec.size)
-  for (const { index, bridge } of wanted) {
-    if (known.get(index) === bridge) continue
-    deviceCodec.format(value, { master: bridge, flags: 0 })
-    if (enter(map, indexKey(index), value)) known.set(index, bridge)
-  }
-}
-
-/** A device for which the map has no room is routed instead of bridged, and asked about again. */
-function enter(map: RawMap, key: Buffer, value: Buffer): boolean {
-  try {
-    map.set(key, value)
-    return true
-  } catch (error) {
-    if (error instanceof BPFError && error.code === 'E2BIG') return false
-    throw error
-  }
+/* Entry 0 is for routes that leave by another device: what the node is called elsewhere. */
+function uplinkAddresses(
+  table: LinkTable,
+  uplinks: readonly Uplink[],
+  nodeAddresses: readonly string[],
+): ReadonlyMap<number, SnatAddresses> {
+  const named = snatAddresses(table, uplinks, nodeAddresses)
+  const usual = snatAddresses(table, [{ index: 0 }], nodeAddresses).get(0)
+  const first = [...named.values()]
+  const ipv4 = usual?.ipv4 ?? first.find((addresses) => addresses.ipv4 !== undefined)?.ipv4
+  const ipv6 = usual?.ipv6 ?? first.find((addresses) => addresses.ipv6 !== undefined)?.ipv6
+  const elsewhere = { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
+  return new Map([[0, elsewhere], ...named])
 }

@@ -138,9 +138,10 @@ export class Metrics {
     this.#readRefused = read
   }
 
-  /** How many devices of a kind (pod, uplink) have programs. */
-  attachedDevices(kind: string, count: number): void {
-    this.#control.devices.set({ kind }, count)
+  /** The devices that have programs. */
+  attachedDevices(devices: readonly { readonly role: 'pod' | 'uplink' }[]): void {
+    for (const kind of ['pod', 'uplink'] as const)
+      this.#control.devices.set({ kind }, devices.filter(({ role }) => role === kind).length)
   }
 
   observeWatch({ resource, synced, objects, lastEvent, restarts }: WatchObservation): void {
