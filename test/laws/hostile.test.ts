@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 import { rules } from './expected.ts'
-import { mutated, node, odd, service, slice } from './mutate.ts'
+import { hasCommonName, hostileObjects, type Hostile } from './hostile.ts'
 import { checkReaders } from './readers.ts'
 
 /*
@@ -32,34 +32,14 @@ const here = {
   status: { addresses: [{ type: 'InternalIP', address: '172.16.0.1' }] },
 }
 
-const hostile = fc.oneof(
-  odd,
-  fc.constantFrom<unknown>(
-    ...[canaryVip, [canaryVip], '10.244.0.7', ['10.244.0.7'], '172.16.0.1', ['172.16.0.1']],
-    ...[443, 31234, 0, -1, 65536, 1e9, 80.5, '80', Number.NaN, 2 ** 53],
-    ...['', '169.254.169.254', '0.0.0.0', '224.0.0.1', '::1', 'fe80::1', 'fe80::1%eth0'],
-    ...['10.0.0.0/8', 'x'.repeat(10_000), 'ns/canary', null, [], {}, [[[]]]],
-  ),
-)
-
-type Hostile = readonly [kind: string, raw: unknown, name: number]
-
-const object: fc.Arbitrary<Hostile> = fc
-  .tuple(
-    fc.constantFrom('Service', 'Service', 'EndpointSlice', 'Node'),
-    fc.tuple(mutated(service, hostile), mutated(slice, hostile), mutated(node, hostile)),
-    fc.nat(30),
-  )
-  .map(([kind, [a, b, c], name]) => [kind, kind === 'Service' ? a : kind === 'Node' ? c : b, name])
+const object = hostileObjects([canaryVip, '10.244.0.7', '172.16.0.1', 31234])
 
 /** A kind never has the canary's own name, as it would be the canary then. */
 function send(cluster: FakeCluster, [kind, raw, name]: Hostile): void {
   const { metadata } = raw as { metadata: unknown }
   if (typeof metadata === 'object' && metadata !== null) {
     const named = metadata as Record<string, unknown>
-    if (named['name'] === service.metadata.name || named['name'] === slice.metadata.name) {
-      named['name'] = `evil-${name}`
-    }
+    if (hasCommonName(named['name'])) named['name'] = `evil-${name}`
     if (named['name'] === 'canary') return
   }
   cluster.send(kind, raw)
