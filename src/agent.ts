@@ -49,7 +49,7 @@ interface Start {
 }
 
 async function serve({ config, root, log }: Start): Promise<void> {
-  adjustOomScore(config.proxy.oomScoreAdj, log)
+  introduce(config, log)
   const ending = new AbortController()
   const told = nextSignal()
   void told.then(() => ending.abort())
@@ -88,6 +88,13 @@ async function serve({ config, root, log }: Start): Promise<void> {
   }
 }
 
+/* In the words of kube-proxy, which people look for. */
+function introduce({ proxy }: Config, log: Log): void {
+  log.info({ version: packageVersion() }, 'Version info')
+  log.info({}, 'Using kube-shunt Proxier')
+  adjustOomScore(proxy.oomScoreAdj, log)
+}
+
 function sayStarted(config: Config, events: EventRecorder, log: Log): void {
   sayReady(config, 'started')
   events.record(startingTale(config.nodeName))
@@ -119,7 +126,7 @@ function adjustOomScore(score: number | undefined, log: Log): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', String(score))
   } catch (err) {
-    log.debug({ value: score, err }, 'oom score not set')
+    log.debug({ value: score, err }, 'Failed to apply OOMScore')
   }
 }
 

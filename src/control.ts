@@ -8,13 +8,14 @@ import type { Datapath } from './datapath/programs.ts'
 import { restore } from './datapath/restore.ts'
 import type { Log } from './log.ts'
 import { canonicalAddress } from './model/address.ts'
+import { sameTexts } from './model/service-tracker.ts'
 import type { ServiceName } from './model/types.ts'
 import {
   createClusterState,
   type ClusterState,
   type ClusterStateEvents,
 } from './reconcile/cluster-state.ts'
-import { reconcile, type Reconciler } from './reconcile/reconcile.ts'
+import { reconcile, type PassReport, type Reconciler } from './reconcile/reconcile.ts'
 import { createSchedule, type Schedule } from './reconcile/schedule.ts'
 import type { Reports } from './reports.ts'
 
@@ -100,7 +101,10 @@ function eventsOf(
       reports.refused(refused)
     },
     node: (node) => {
-      watched.addresses = node?.addresses ?? ownAddresses(config)
+      const addresses = node?.addresses ?? ownAddresses(config)
+      if (!sameTexts(addresses, watched.addresses) && addresses.length > 0)
+        log.info({ addresses }, 'Successfully retrieved NodeIPs')
+      watched.addresses = addresses
       reports.node(node)
       watched.changed()
     },
@@ -143,8 +147,7 @@ function schedulePasses(
       reports.passed(report)
       reports.checks(report.changed.map((name) => [name, cluster.healthCheck(name)] as const))
       if (report.wakeIn !== undefined) schedule.wakeIn(report.wakeIn + gatherMilliseconds)
-      const { services, ops } = report
-      if (ops.length > 0) log.debug({ services, ops: ops.length }, 'maps written')
+      logPass(report, log)
     },
     failed: (err) => {
       log.error({ err }, 'pass failed')
@@ -156,6 +159,14 @@ function schedulePasses(
     now: reconciler.now,
   })
   return schedule
+}
+
+/* The first pass says that the node serves; later ones are details. */
+function logPass({ isFirst, services, ops, planTime, applyTime }: PassReport, log: Log): void {
+  if (ops.length === 0 && !isFirst) return
+  const elapsed = `${(planTime + applyTime).toFixed(1)}ms`
+  const say = isFirst ? log.info.bind(log) : log.debug.bind(log)
+  say({ services, ops: ops.length, elapsed }, 'SyncProxyRules complete')
 }
 
 function openMaps(datapath: Datapath): KernelMaps {

@@ -4,6 +4,7 @@ import { ShuntError } from './errors.ts'
 /** Every name a log record may use, so that one thing is never called two names. */
 export const logFields = [
   'address',
+  'addresses',
   'backends',
   'changes',
   'count',
@@ -11,6 +12,7 @@ export const logFields = [
   'device',
   'direction',
   'duration',
+  'elapsed',
   'endpoint',
   'endpoints',
   'entries',
@@ -82,18 +84,20 @@ export function createLog(options: LogOptions): Log {
       level: levelOf(options.verbosity),
       base: null,
       timestamp: () => `,"ts":${Date.now()}`,
-      formatters: { level: (label) => ({ level: label, v: verbosities[label] ?? 0 }) },
-      serializers: { err: errorFields },
+      formatters: {
+        level: (label) => ({ level: label, v: verbosities[label] ?? 0 }),
+        log: (fields) => ('err' in fields ? { ...fields, ...errorFields(fields['err']) } : fields),
+      },
     },
     { write },
   )
 }
 
-/* Messages name their cause already; where an expected error was made helps nobody. */
-function errorFields(error: unknown): unknown {
-  if (error instanceof ShuntError) return { code: error.code, message: error.message }
-  if (!(error instanceof Error)) return error
-  return { message: error.message, stack: error.stack }
+/* `err` is a text, as klog has it. Where an expected error was made helps nobody. */
+function errorFields(error: unknown): Readonly<Record<string, unknown>> {
+  if (error instanceof ShuntError) return { err: error.message, code: error.code }
+  if (!(error instanceof Error)) return { err: String(error) }
+  return { err: error.message, stack: error.stack }
 }
 
 const verbosities: Readonly<Record<string, number>> = { debug: 1, trace: 4 }
@@ -120,7 +124,7 @@ export function formatLine(line: string): string {
   const stamp = `${at.slice(5, 7)}${at.slice(8, 10)} ${at.slice(11, 23)}000`
   const texts = Object.entries(record)
     .filter(([name]) => !klogKeys.includes(name))
-    .map(([name, value]) => ` ${name}=${fieldText(value)}`)
+    .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
   const letter = letters[String(level)] ?? 'I'
   const pid = String(process.pid).padStart(7)
   return `${letter}${stamp} ${pid} kube-shunt:1] ${JSON.stringify(msg)}${texts.join('')}\n`
@@ -129,10 +133,5 @@ export function formatLine(line: string): string {
 /* klog has no letter for details: they are information at a higher verbosity. */
 const letters: Readonly<Record<string, string>> = { warn: 'W', error: 'E', fatal: 'F' }
 
-const klogKeys = ['level', 'v', 'ts', 'msg']
-
-function fieldText(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const { message } = value as { readonly message?: unknown }
-  return JSON.stringify(typeof message === 'string' ? message : value)
-}
+/* What a line of klog's has elsewhere, or not at all. */
+const klogKeys = ['level', 'v', 'ts', 'msg', 'code']

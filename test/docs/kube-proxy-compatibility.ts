@@ -22,6 +22,9 @@ export function compatibilityPage(): string {
     '## Metrics\n',
     metricText,
     table(['Family', 'Type', 'Labels', '', ''], metricRows()),
+    '## Logs\n',
+    logText,
+    table(['Line', 'When'], logRows),
     '## Events\n',
     eventText,
     table(['Reason', 'About', 'Type', 'When'], eventRows),
@@ -100,7 +103,12 @@ function metricRows(): string[][] {
 }
 
 const portRows = [
-  ['10256, all addresses', '`/healthz`', 'body, headers and status of 1.36'],
+  [
+    '10256, all addresses',
+    '`/healthz`',
+    'body, headers and status of 1.36; a change that waits for twice syncPeriod, or passes that ' +
+      'fail that long, make it 503, the first pass included (there kube-proxy stays 200)',
+  ],
   ['', '`/livez`', 'the same without the fate of the node'],
   ['10249, 127.0.0.1', '`/metrics`, `/metrics/slis`', 'see below'],
   ['', '`/healthz`', '`ok`'],
@@ -109,6 +117,22 @@ const portRows = [
   ['', '`/statusz`, `/flagz`', 'plain text'],
   ['', '`/debug/pprof`, `/debug/flags/v`', 'not applicable: they are of Go programs'],
   ['healthCheckNodePort', 'any', 'body, headers and status of 1.36'],
+]
+
+const logText = `\`logging.format: text\` writes lines as klog does (letter, time, pid, \`file:line]\`, quoted
+message, \`key="value"\`), without a source file: all come from \`kube-shunt:1\`. \`json\` has klog's keys
+\`ts\` (milliseconds), \`v\`, \`msg\` and \`err\`, and \`level\`. Flags and settings without effect are one line
+each at the start. These lines are worded as kube-proxy's:
+`
+
+const logRows = [
+  ['`"Version info"`', 'the agent begins; the version is that of kube-shunt'],
+  ['`"Using kube-shunt Proxier"`', 'where kube-proxy names its mode'],
+  ['`"Kube-proxy configuration may be incomplete or incorrect"`', 'nodePortAddresses is unset'],
+  ['`"Using lenient decoding as strict decoding failed"`', 'the file has unknown or double fields'],
+  ['`"Successfully retrieved NodeIPs"`', 'the Node is known, and when its addresses change'],
+  ['`"Failed to apply OOMScore"`', 'from `-v=1`'],
+  ['`"SyncProxyRules complete"`', 'the first pass reached the maps; with `-v=1` each one that wrote'],
 ]
 
 const eventRows = [

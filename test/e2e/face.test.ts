@@ -29,6 +29,17 @@ test('the command, config.conf and kubeconfig.conf of kubeadm run unchanged', as
   for (const line of lines) {
     assert.match(line, /^[IWE]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+:\d+\] "[^"]+"( \w+=.*)?$/)
   }
+  for (const said of [
+    /^I.*"Version info" version=/,
+    /^I.*"Using kube-shunt Proxier"$/,
+    /^I.*"Successfully retrieved NodeIPs" addresses=\["[^"]+"/,
+    /^I.*"SyncProxyRules complete" services=\d+ ops=\d+ elapsed="[\d.]+ms"$/,
+    /^W.*"Kube-proxy configuration may be incomplete or incorrect" reason="nodePortAddresses is unset/,
+    /^W.*"setting has no effect" field="clusterCIDR"/,
+  ]) {
+    assert.equal(lines.filter((line) => said.test(line)).length, 1, String(said))
+  }
+  assert.equal(lines.filter((line) => line.startsWith('W')).length, 2, 'no other warning')
 })
 
 test('its ports answer as those of kube-proxy', async () => {

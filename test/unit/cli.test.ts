@@ -85,7 +85,8 @@ describe('createLog', () => {
     assert.deepEqual(rest, {
       level: 'warn',
       v: 0,
-      err: { code: 'KSH_API', message: 'list services: refused' },
+      err: 'list services: refused',
+      code: 'KSH_API',
       count: 2,
       msg: 'list failed',
     })
@@ -101,5 +102,16 @@ describe('createLog', () => {
       /^I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ kube-shunt:1\] "frontend published" service="a\/b"\n$/,
     )
     assert.match(warn!, /^W.*\] "list failed" err="list services: refused" count=2\n$/)
+  })
+
+  test('tells where an unexpected error was made, in both formats', () => {
+    for (const format of ['json', 'pretty'] as const) {
+      const lines: string[] = []
+      const log = createLog({ format, verbosity: 0, write: (line) => lines.push(line) })
+      log.error({ err: new TypeError('no such thing') }, 'pass failed')
+      assert.match(lines[0]!, /"?err"?[:=]"no such thing"/)
+      assert.match(lines[0]!, /"?stack"?[:=]"TypeError: no such thing\\n .*cli\.test\.ts/)
+      assert.equal(lines[0]!.indexOf('\n'), lines[0]!.length - 1, 'one line')
+    }
   })
 })
