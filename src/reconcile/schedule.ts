@@ -41,7 +41,7 @@ export function createSchedule(options: ScheduleOptions): Schedule {
       options.run()
     } catch (error) {
       options.failed(error)
-      arm(started + options.retryMilliseconds)
+      arm(options.now() + options.retryMilliseconds)
     }
     const ended = options.now()
     busyUntil = Math.max(ended + (ended - started), started + leastMilliseconds)

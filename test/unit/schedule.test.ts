@@ -73,6 +73,13 @@ test('schedule: a pass that failed is repeated', (context) => {
   assert.equal(failures.length, 1)
 })
 
+test('schedule: a pass that takes long to fail leaves time before the next', (context) => {
+  const { schedule, starts, pass } = clocked(context, { takes: 300, fails: (start) => start < 50 })
+  schedule.nudge()
+  pass(450)
+  assert.deepEqual(starts, [2, 402])
+})
+
 test('schedule: stopped, it runs nothing', (context) => {
   const { schedule, starts, pass } = clocked(context)
   schedule.nudge()
