@@ -38,6 +38,13 @@ test('a crowd says which source ports it has, and why it could not open', async 
       Array.from({ length: 10 }, (_, index) => 20_000 + index),
     )
     await crowd.stop()
+    const taken = { low: 20_005, high: 20_019 }
+    const first = await holdCrowd(outside, target, 5, {
+      sourcePorts: { low: 20_008, high: 20_012 },
+    })
+    const second = await holdCrowd(outside, target, 10, { sourcePorts: taken })
+    assert.deepEqual([second.opened.open, second.opened.failed], [10, {}], 'taken ports replaced')
+    await Promise.all([first.stop(), second.stop()])
     const refused = await holdCrowd(outside, hostPort(node.addresses[family], 1), 10)
     assert.deepEqual(refused.opened.failed, { ECONNREFUSED: 10 })
     await refused.stop()

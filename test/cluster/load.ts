@@ -7,7 +7,10 @@ export interface CrowdOptions {
   readonly rate?: number
   /** A connection not answered in this time has failed; default 5000. */
   readonly timeoutMs?: number
-  /** The first connection has the first of these ports, and so on; default 10000 to 65535. */
+  /**
+   * The first connection has the first of these ports, and so on; a port that is taken is replaced
+   * by one beyond those. Default 10000 to 65535.
+   */
   readonly sourcePorts?: { readonly low: number; readonly high: number }
 }
 

@@ -18,6 +18,7 @@
 /* Written by one worker each, read by all. */
 struct worker {
 	pid_t pid;
+	atomic_uint spares_taken; /* of the first worker: by all of them */
 	atomic_uint tried, open, answered, resets, closed, checked, rounds;
 	atomic_uint failed[ERRORS];
 };

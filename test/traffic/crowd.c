@@ -72,24 +72,41 @@ static void ask(struct connection *c)
 		give_up(c, errno);
 }
 
-static void start(struct connection *c, unsigned port)
+/* Returns an errno number, or 0 when the connection is under way. */
+static int dial_from(struct connection *c, unsigned port)
 {
 	struct address from = any_address(target.sa.ss_family, port);
-	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = c};
 	int one = 1;
+
+	c->fd = socket(target.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		return errno;
+	setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (bind(c->fd, (void *)&from.sa, from.len))
+		return errno;
+	if (connect(c->fd, (void *)&target.sa, target.len) && errno != EINPROGRESS)
+		return errno;
+	return 0;
+}
+
+/* A port that another socket has is replaced by one of those nobody was to have. */
+static void start(struct connection *c, unsigned port)
+{
+	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = c};
+	int error;
 
 	own->tried++;
 	c->since = now_ns();
 	c->state = CONNECTING;
-	c->fd = socket(target.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return give_up(c, errno);
-	setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(c->fd, (void *)&from.sa, from.len))
-		return give_up(c, errno);
-	if (connect(c->fd, (void *)&target.sa, target.len) && errno != EINPROGRESS)
-		return give_up(c, errno);
+	while ((error = dial_from(c, port)) == EADDRINUSE || error == EADDRNOTAVAIL) {
+		port = low_port + count + atomic_fetch_add(&workers->spares_taken, 1);
+		if (port > high_port)
+			break;
+		close(c->fd);
+	}
+	if (error)
+		return give_up(c, error);
 	epoll_ctl(epfd, EPOLL_CTL_ADD, c->fd, &ev);
 }
 
