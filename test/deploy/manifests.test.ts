@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { runOptions } from '../../src/cli/run.ts'
@@ -159,8 +161,11 @@ test('alerts ask for metrics that exist, and monitoring for the port that is ope
 
 test('alert rules are accepted by promtool', (t) => {
   const groups = (rule(rendered('monitoring')).spec as { groups: unknown }).groups
-  const input = JSON.stringify({ groups })
-  const { status, stdout, stderr, error } = spawnSync('promtool', ['check', 'rules'], { input })
+  const directory = mkdtempSync(join(tmpdir(), 'ks-rules-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const file = join(directory, 'rules.json')
+  writeFileSync(file, JSON.stringify({ groups }))
+  const { status, stdout, stderr, error } = spawnSync('promtool', ['check', 'rules', file])
   if (error !== undefined) return t.skip('promtool is not installed')
   assert.equal(status, 0, `${stdout.toString()}${stderr.toString()}`)
 })
