@@ -51,7 +51,12 @@ function parse(all: readonly Token[]): Part[] {
     const [word = '', ...rest] = text.split(' ')
     if (kind === 'text') into().push({ kind: 'text', text })
     else if (word === 'if' || word === 'with' || word === 'range') {
-      const part = { kind: word, expression: rest.join(' '), yes: [] as Part[], no: [] as Part[] }
+      const part: Extract<Part, { yes: Part[] }> = {
+        kind: word,
+        expression: rest.join(' '),
+        yes: [] as Part[],
+        no: [] as Part[],
+      }
       into().push(part)
       open.push({ part, into: part.yes })
     } else if (text === 'else') open.at(-1)!.into = open.at(-1)!.part.no
