@@ -87,9 +87,30 @@ function batchesFor(node: ClusterNode): KubeObject[][] {
     numRuns: objectsPerBatch * batches,
   })
   const objects = all.map(storable)
-  return Array.from({ length: batches }, (_, at) =>
-    objects.slice(at * objectsPerBatch, (at + 1) * objectsPerBatch),
-  )
+  return Array.from({ length: batches }, (_, at) => [
+    ...objects.slice(at * objectsPerBatch, (at + 1) * objectsPerBatch),
+    thief(at, node),
+  ])
+}
+
+/** A sound object of somebody who wants what the canary has, each time in another way. */
+function thief(batch: number, node: ClusterNode): KubeObject {
+  const vips = families.map((family) => cluster.clusterIp(1, family))
+  const [object] = canary()
+  const own = { namespace: 'hostile', name: `thief-${batch}`, uid: `thief-${batch}` }
+  const ways = [
+    { clusterIPs: vips },
+    { clusterIPs: families.map((family) => node.pod('b').addresses[family]) },
+    { externalIPs: [...vips, ...Object.values(node.addresses)] },
+    { type: 'LoadBalancer' },
+  ]
+  const clusterIPs = families.map((family) => cluster.clusterIp(900 + batch, family))
+  return {
+    ...object!,
+    metadata: { ...own, creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { ...(object!['spec'] as object), clusterIPs, ...ways[batch % ways.length] },
+    status: { loadBalancer: { ingress: vips.map((ip) => ({ ip })) } },
+  }
 }
 
 /** With a kind, a name and another namespace than the canary's. */
