@@ -34,6 +34,8 @@ import {
 const objectsPerBatch = 40
 const batches = 8
 const nodePort = 31_234
+/* Long, as the machine may be busy; an answer that was lost never comes. */
+const timeoutMs = 3_000
 const seed = Number(process.env['HOSTILE_SEED'] ?? Date.now() % 2 ** 31)
 
 let cluster: Cluster
@@ -172,13 +174,13 @@ async function startTraffic(node: ClusterNode): Promise<() => Promise<void>> {
   const port = hostPort(node.addresses.IPv4, nodePort)
   for (const target of [four!, six!, port]) await untilServed(client, target)
   const flows = await Promise.all([
-    pingPong(client, four!, 6, { intervalMs: 20 }),
-    pingPong(client, six!, 4, { intervalMs: 20, udp: true }),
+    pingPong(client, four!, 6, { intervalMs: 20, timeoutMs }),
+    pingPong(client, six!, 4, { intervalMs: 20, timeoutMs, udp: true }),
   ])
   const dialled = [
-    startDial(client, six!, { rate: 50 }),
-    startDial(client, four!, { rate: 50, udp: true }),
-    startDial(client, port, { rate: 20 }),
+    startDial(client, six!, { rate: 50, timeoutMs }),
+    startDial(client, four!, { rate: 50, timeoutMs, udp: true }),
+    startDial(client, port, { rate: 20, timeoutMs }),
   ]
   return async () => {
     for (const { resets, closed, timeouts, switched } of await Promise.all(

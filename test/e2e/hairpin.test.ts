@@ -71,7 +71,9 @@ async function reachesItself(serving: Serving): Promise<void> {
 }
 
 function lasting(self: Pod, target: string): Promise<PingPong>[] {
-  return [false, true].map((udp) => pingPong(self, target, 2, { udp, intervalMs: 50 }))
+  return [false, true].map((udp) =>
+    pingPong(self, target, 2, { udp, intervalMs: 50, timeoutMs: 3_000 }),
+  )
 }
 
 /** The pod must not see its own address as that of its client: the answer would never leave it. */

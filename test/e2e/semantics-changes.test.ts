@@ -89,7 +89,7 @@ test(`types walked ${rounds} times leave flows alone, and nothing in the maps`, 
   const start = await readProgrammed(node, agent)
   assert.ok(start.frontends.length > 0 && start.backendsAlive > 0, JSON.stringify(start))
   const canary = startDial(client(), vip(1), { rate: 50 })
-  const flows = await pingPong(client(), vip(2), 4, { intervalMs: 50 })
+  const flows = await pingPong(client(), vip(2), 4, { intervalMs: 50, timeoutMs: 3_000 })
   for (let round = 0; round < rounds; round++)
     for (const type of round % 2 === 0 ? order : backwards) {
       const [object, ...expected] = types[type]
@@ -104,7 +104,7 @@ test(`types walked ${rounds} times leave flows alone, and nothing in the maps`, 
   await eventually(async () => {
     touch()
     assert.deepEqual(await readProgrammed(node, agent), start)
-  })
+  }, 15_000)
 })
 
 const labels: readonly (readonly [what: string, () => KubeObject[], outcome: string])[] = [
@@ -124,7 +124,7 @@ for (const [what, objects, outcome] of labels)
   test(`a Service is gone with ${what}, and back without it`, async () => {
     await untilVip(2, served)
     const canary = startDial(client(), vip(1), { rate: 50 })
-    const flows = await pingPong(client(), vip(2), 2, { intervalMs: 50 })
+    const flows = await pingPong(client(), vip(2), 2, { intervalMs: 50, timeoutMs: 3_000 })
     for (let round = 0; round < 2; round++) {
       put(...objects())
       await untilVip(2, outcome)
@@ -189,7 +189,7 @@ function put(...objects: readonly KubeObject[]): void {
 
 /** What the client meets at a target: the name of who answers, or the error. */
 async function outcomeAt(target: string, udp = false): Promise<string> {
-  const answer = await askOnce(client(), target, { udp, timeoutMs: 500 })
+  const answer = await askOnce(client(), target, { udp, timeoutMs: 1_000 })
   return answer.ok ? answer.name : answer.error
 }
 
@@ -198,7 +198,7 @@ async function untilVip(n: number, expected: string, port = vipPort): Promise<vo
     const targets = families.map((family) => vip(n, family, port))
     const outcomes = await Promise.all(targets.map((target) => outcomeAt(target)))
     assert.deepEqual(outcomes, [expected, expected])
-  }, 2_000)
+  })
 }
 
 /** Waits for what is expected at the cluster IP, the node port and the balancer of Service 2. */
@@ -215,7 +215,7 @@ async function untilFrontends(
   await eventually(async () => {
     const outcomes = await Promise.all(targets.map((target) => outcomeAt(target, udp)))
     assert.deepEqual(outcomes, expected)
-  }, 2_000)
+  })
 }
 
 /** Has the agent make a pass that changes nothing but takes back what has rested. */
