@@ -20,7 +20,13 @@ export interface Deployed {
   readonly server: ApiServer
   readonly authority: string
   /** Starts the pod of an overlay's DaemonSet on a node. */
-  readonly start: (node: ClusterNode, overlay: Overlay, more?: readonly Manifest[]) => RunningPod
+  readonly start: (
+    node: ClusterNode,
+    overlay: Overlay,
+    more?: readonly Manifest[],
+    /** Default: the one this was made with. */
+    other?: Image,
+  ) => RunningPod
 }
 
 /** Once for all tests of a file: every pod answers, Service 1 has those named b behind it. */
@@ -60,10 +66,10 @@ async function connect(cluster: Cluster, image: () => Image): Promise<Deployed> 
     cluster,
     server,
     authority: where,
-    start(node, overlay, more = []) {
+    start(node, overlay, more = [], other = image()) {
       const manifests = [...rendered(overlay), ...more]
       const setting: PodSetting = {
-        image: image(),
+        image: other,
         node,
         daemonSet: daemonSet(manifests),
         manifests,

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hostPort } from '../cluster/addressing.ts'
-import { pingPong, startDial } from '../cluster/traffic.ts'
 import { eventually, untilServed, vipPort } from '../e2e/serving.ts'
 import { deployedForAll, kubeadmConfigMap, untilStarted } from './deployed.ts'
 import { rendered, type Rule } from './manifests.ts'
-import { watchProbe } from './probe.ts'
 import type { RunningPod } from './pod.ts'
 import { imageForAll } from './root-file-system.ts'
+import { updateWithSurge } from './update.ts'
 
 const image = imageForAll()
 const deployed = deployedForAll(image, { profile: 'ptp', nodes: 2, podsPerNode: 2 })
@@ -64,36 +63,9 @@ test("with kubeadm's ConfigMap and command it serves, and commands answer inside
   assert.match(services.stdout, /10\.96\.0\.1:80 +ClusterIP +default\/web1:tcp/)
 })
 
-test('an update with surge disturbs no traffic, and its probes are answered', async (t) => {
-  const { cluster } = deployed
-  const node = cluster.nodes[0]!
-  const client = node.pod('a')
-  let pod = deployed.start(node, 'base')
-  const pods = [pod]
-  t.after(() => killAll(pods))
-  await untilStarted(pod)
-  await untilServed(client, vip())
-  const flows = await pingPong(client, vip(), 20)
-  const dialling = startDial(client, vip(), { rate: 50 })
-  const livez = watchProbe(node, '/livez')
-  for (let cycle = 0; cycle < 2; cycle++) {
-    const next = deployed.start(node, 'base')
-    pods.push(next)
-    await untilStarted(next)
-    assert.match(next.log(), /waiting for its end/)
-    const { code } = await pod.stop()
-    assert.equal(code, 0)
-    await eventually(() => assert.match(next.log(), /"agent started"/), 10_000)
-    pod = next
-  }
-  const silence = await livez.stop()
-  const { open, resets, closed, timeouts, switched } = await flows.stop()
-  const { failed } = await dialling.stop()
-  assert.deepEqual({ open, resets, closed, timeouts, switched }, { ...calm, open: 20 })
-  assert.deepEqual(failed, {})
-  /* The liveness probe has 30 s; a health check of a load balancer usually 10 s and more. */
+test('an update with surge and its rollback disturb no traffic, and probes are answered', async (t) => {
+  const silence = await updateWithSurge(deployed, [image(), image(), image()])
   t.diagnostic(`/livez was silent for ${silence} ms`)
-  assert.ok(silence < 5_000, `/livez was silent for ${silence} ms`)
 })
 
 test('beside a kube-proxy the canary serves, on ports of its own', async (t) => {
@@ -109,8 +81,6 @@ test('beside a kube-proxy the canary serves, on ports of its own', async (t) => 
   const answer = await node.exec(['curl', '--silent', '--fail', 'http://127.0.0.1:10356/livez'])
   assert.match(answer.stdout, /"healthy":true/)
 })
-
-const calm = { open: 0, resets: 0, closed: 0, timeouts: 0, switched: 0 }
 
 const holdPorts = `let left = 2
 for (const port of [10256, 10249])

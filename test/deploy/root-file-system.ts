@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,4 +30,16 @@ export function imageForAll(): () => Image {
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
   })
   return () => image!
+}
+
+/** The same image under another version; its files are shared, but for the one that says so. */
+export function withVersion(image: Image, version: string): Image {
+  const root = `${image.root}-${version}`
+  if (existsSync(root)) return { ...image, root }
+  execFileSync('cp', ['--archive', '--link', image.root, root])
+  const path = join(root, 'usr/lib/kube-shunt/package.json')
+  const text = readFileSync(path, 'utf8').replace(/"version": "[^"]+"/, `"version": "${version}"`)
+  rmSync(path)
+  writeFileSync(path, text)
+  return { ...image, root }
 }
