@@ -40,7 +40,8 @@ test('the values that change something do', () => {
     apiServer: { host: '192.0.2.10', port: '6443' },
     image: { repository: 'registry.example:5000/kube-shunt', tag: 'v1', pullPolicy: 'Always' },
     imagePullSecrets: [{ name: 'pull' }],
-    config: { mode: 'ipvs', nodePortAddresses: ['primary'] },
+    config: { mode: 'ipvs' },
+    nodePortAddresses: ['192.0.2.0/24'],
     extraArgs: ['--pod-devices=cali*'],
     tolerations: [],
   }
@@ -49,7 +50,10 @@ test('the values that change something do', () => {
   const config = objects.find(({ kind }) => kind === 'ConfigMap')!.data!
   assert.deepEqual([config['apiServerHost'], config['apiServerPort']], ['192.0.2.10', '6443'])
   const { mode, nodePortAddresses, kind } = parse(config['config.conf']!) as Values
-  assert.deepEqual([kind, mode, nodePortAddresses], ['KubeProxyConfiguration', 'ipvs', ['primary']])
+  assert.deepEqual(
+    [kind, mode, nodePortAddresses],
+    [...['KubeProxyConfiguration', 'ipvs', ['192.0.2.0/24']]],
+  )
   const text = JSON.stringify(objects.find((one) => one.kind === 'DaemonSet'))
   assert.match(text, /"image":"registry\.example:5000\/kube-shunt:v1","imagePullPolicy":"Always"/)
   assert.match(text, /"imagePullSecrets":\[\{"name":"pull"\}\]/)
