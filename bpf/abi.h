@@ -150,6 +150,7 @@ enum flow_flag {
 	FLOW_FROM_HOST =
 		1 << 12, /* of a process of this node: forward at egress, reverse at ingress */
 	FLOW_OWN = 1 << 13, /* the node's own exchange from a NodePort's port: left alone */
+	FLOW_DIRECT = 1 << 14, /* XDP sends it back out of the uplink it came by, to dmac */
 };
 
 /*
@@ -160,8 +161,8 @@ enum flow_flag {
  * With FLOW_SNAT the two halves (client -> VIP and backend -> node) are applied in
  * two steps, so that the host stack between them sees client <-> backend: the
  * ingress hook writes all but the client's side, and a half with FLOW_INNER, made
- * from them, the rest at the uplink's egress. `echo` repeats a mix of the key: an
- * element that became another flow's answers for another key.
+ * from them, the rest at the uplink's egress. Their port_delta is an echo of the key
+ * instead: an element that became another flow's answers for another key.
  */
 struct flow {
 	struct addr saddr;
@@ -173,9 +174,9 @@ struct flow {
 	__u32 backend;
 	__u32 backend_generation;
 	__u16 address_delta; /* folded one's-complement sum to add to checksums */
-	__u16 port_delta;
+	__u16 port_delta; /* with FLOW_SNAT: flow_echo of the key */
 	__u16 flags; /* enum flow_flag */
-	__u8 dmac[6]; /* FLOW_BRIDGED; with FLOW_SNAT the first two bytes are `echo` */
+	__u8 dmac[6]; /* FLOW_BRIDGED: of the backend; FLOW_DIRECT: of the next hop */
 };
 _Static_assert(sizeof(struct flow) == 64, "flow");
 
@@ -274,6 +275,8 @@ _Static_assert(sizeof(struct network) == 272, "network");
 enum counter {
 	COUNT_FORWARD = 0, /* packets translated client -> backend */
 	COUNT_REVERSE, /* packets translated backend -> client */
+	COUNT_XDP_FORWARD, /* the same two by XDP, sent on past the host stack */
+	COUNT_XDP_REVERSE,
 	COUNT_FLOW_CREATED,
 	COUNT_FLOW_PROMOTED, /* half_open -> flows */
 	COUNT_FLOW_TWIN_REBUILT, /* a lost half was rebuilt from the other */
@@ -281,6 +284,7 @@ enum counter {
 	COUNT_FLOW_PORT_CHANGED, /* source port rewritten because the tuple was taken */
 	COUNT_FLOW_SNAT, /* flows created whose backend sees this node as the client */
 	COUNT_FLOW_OWN, /* exchanges of the node's own kept from a NodePort */
+	COUNT_FLOW_REUSED, /* a tuple whose connection was closing began another */
 	COUNT_FLOW_BACKEND_GONE, /* UDP flow moved because its backend is gone */
 	COUNT_FLOW_EXPIRED, /* removed by GC or found expired by a packet */
 	COUNT_HAIRPIN,

@@ -15,18 +15,6 @@ static __always_inline bool is_midflow_passed(void)
 	return config && bpf_ktime_get_coarse_ns() < config->midflow_pass_until;
 }
 
-/* May this client use the frontend? */
-static __always_inline bool is_admitted(const struct packet *packet, const struct backend_set *set)
-{
-	struct source_range_key key = {
-		.prefixlen = SOURCE_RANGE_FRONTEND_BITS + 8 * sizeof(struct addr),
-		.frontend = set->frontend,
-		.addr = packet->tuple.saddr,
-	};
-
-	return !set->has_ranges || bpf_map_lookup_elem(&source_ranges, &key);
-}
-
 static __always_inline bool is_in_range(const struct addr *addr, const struct service_range *range)
 {
 	for (int i = 0; i < 4; i++)

@@ -38,9 +38,10 @@ static __always_inline void fill_deltas(const struct flow_key *key, struct flow 
 	before = csum_addr(&key->saddr) + csum_addr(&key->daddr);
 	after = csum_addr(&flow->saddr) + csum_addr(&flow->daddr);
 	flow->address_delta = csum_delta(before, after);
-	before = (__u32)key->sport + key->dport;
-	after = (__u32)flow->sport + flow->dport;
-	flow->port_delta = csum_delta(before, after);
+	if (flow->flags & FLOW_SNAT)
+		flow->port_delta = flow_echo(key);
+	else
+		fill_port_delta(key, flow);
 }
 
 /*
@@ -48,7 +49,7 @@ static __always_inline void fill_deltas(const struct flow_key *key, struct flow 
  * why there is none: the extent is not ours (any more), or there is no way to be its client.
  * Not inlined: the verifier would walk it again for each attempt.
  */
-__noinline int fill_choice(struct __sk_buff *skb, const struct flow_key *key,
+__noinline int fill_choice(struct hook_ctx *ctx, const struct flow_key *key,
 			   struct backend_set *set, __u32 attempt, struct flow *flow)
 {
 	if (!key || !set || !flow)
@@ -67,7 +68,7 @@ __noinline int fill_choice(struct __sk_buff *skb, const struct flow_key *key,
 	flow->backend_generation = backend->generation;
 	if (!set->is_outside)
 		choose_hairpin_source(key, flow);
-	else if (!(backend->flags & BACKEND_LOCAL) && choose_snat_source(skb, key, flow))
+	else if (!(backend->flags & BACKEND_LOCAL) && choose_snat_source(ctx, key, flow))
 		return COUNT_DROP_SNAT_NO_ADDRESS;
 	fill_deltas(key, flow);
 	return 0;
@@ -109,7 +110,7 @@ static __always_inline bool has_snat_port(const struct flow *flow)
 }
 
 /* Tries to enter a flow under the source port of this number. */
-__noinline int try_port(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+__noinline int try_port(struct hook_ctx *ctx, const struct flow_key *key, struct flow *flow,
 			__u32 number, __u32 now)
 {
 	if (!key || !flow)
@@ -117,21 +118,21 @@ __noinline int try_port(struct __sk_buff *skb, const struct flow_key *key, struc
 	flow->sport = has_snat_port(flow)
 			      ? snat_port(number)
 			      : bpf_htons(SOURCE_PORT_FIRST + number % SOURCE_PORT_COUNT);
-	flow->port_delta =
-		csum_delta((__u32)key->sport + key->dport, (__u32)flow->sport + flow->dport);
-	if (has_snat_port(flow) && is_port_bound(skb, key->proto, flow))
+	if (!(flow->flags & FLOW_SNAT))
+		fill_port_delta(key, flow);
+	if (has_snat_port(flow) && is_port_bound(ctx, key->proto, flow))
 		return CLAIM_TAKEN;
 	return enter_flow(key, flow, now);
 }
 
 /* Tries a few ports; not inlined, so that the verifier walks the two loops one after the other. */
-__noinline int try_ports(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+__noinline int try_ports(struct hook_ctx *ctx, const struct flow_key *key, struct flow *flow,
 			 __u32 number, __u32 now)
 {
 	int claim = CLAIM_REFUSED;
 
 	for (__u32 attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-		claim = try_port(skb, key, flow, number + attempt * PORT_STRIDE, now);
+		claim = try_port(ctx, key, flow, number + attempt * PORT_STRIDE, now);
 		if (claim == CLAIM_OURS)
 			break;
 	}
@@ -142,7 +143,7 @@ __noinline int try_ports(struct __sk_buff *skb, const struct flow_key *key, stru
  * Enters a flow under another source port, when no backend is free for the client's own: one of
  * a few random ones for a client in the cluster, any of ours for the node itself.
  */
-__noinline int change_port(struct __sk_buff *skb, const struct flow_key *key, struct flow *flow,
+__noinline int change_port(struct hook_ctx *ctx, const struct flow_key *key, struct flow *flow,
 			   __u32 now)
 {
 	if (!key || !flow)
@@ -152,7 +153,7 @@ __noinline int change_port(struct __sk_buff *skb, const struct flow_key *key, st
 
 	flow->flags |= FLOW_PORT_CHANGED;
 	do {
-		claim = try_ports(skb, key, flow, number, now);
+		claim = try_ports(ctx, key, flow, number, now);
 		number += PORT_ATTEMPTS * PORT_STRIDE;
 	} while (claim != CLAIM_OURS && has_snat_port(flow) && ++round < SNAT_PORT_ROUNDS);
 	return claim;
@@ -170,7 +171,7 @@ static __always_inline int refusal(int claim, const struct flow *flow)
  * Chooses a backend whose reply tuple is free and enters both halves. Returns 0,
  * or the counter that says why not.
  */
-__noinline int create_flow(struct __sk_buff *skb, const struct flow_key *key,
+__noinline int create_flow(struct hook_ctx *ctx, const struct flow_key *key,
 			   struct backend_set *set, __u32 now)
 {
 	if (!key || !set)
@@ -179,10 +180,10 @@ __noinline int create_flow(struct __sk_buff *skb, const struct flow_key *key,
 	int claim = CLAIM_REFUSED, failed;
 
 	for (__u32 attempt = 0; attempt < BACKEND_ATTEMPTS; attempt++) {
-		failed = fill_choice(skb, key, set, attempt, &flow);
+		failed = fill_choice(ctx, key, set, attempt, &flow);
 		/* Replaced while we looked: see the set that is published now. */
 		if (failed == COUNT_DROP_BACKEND_STALE && read_backend_set(set->frontend, set))
-			failed = fill_choice(skb, key, set, attempt, &flow);
+			failed = fill_choice(ctx, key, set, attempt, &flow);
 		if (failed)
 			return failed;
 		claim = enter_flow(key, &flow, now);
@@ -192,7 +193,7 @@ __noinline int create_flow(struct __sk_buff *skb, const struct flow_key *key,
 			break;
 	}
 	if (claim != CLAIM_OURS)
-		claim = change_port(skb, key, &flow, now);
+		claim = change_port(ctx, key, &flow, now);
 	if (claim != CLAIM_OURS)
 		return refusal(claim, &flow);
 	if (set->affinity_seconds)
@@ -204,7 +205,7 @@ __noinline int create_flow(struct __sk_buff *skb, const struct flow_key *key,
  * Is the backend's half of this connection still there? The same choice leads to
  * it. Returns whether the flow is whole again.
  */
-__noinline int recover_flow(struct __sk_buff *skb, const struct flow_key *key,
+__noinline int recover_flow(struct hook_ctx *ctx, const struct flow_key *key,
 			    struct backend_set *set, __u32 now)
 {
 	if (!key || !set)
@@ -212,7 +213,7 @@ __noinline int recover_flow(struct __sk_buff *skb, const struct flow_key *key,
 	for (__u32 attempt = 0; attempt < BACKEND_ATTEMPTS; attempt++) {
 		struct flow flow = {.last_seen = now};
 
-		if (!fill_choice(skb, key, set, attempt, &flow) && rejoin_flow(key, &flow, now))
+		if (!fill_choice(ctx, key, set, attempt, &flow) && rejoin_flow(key, &flow, now))
 			return 1;
 	}
 	return 0;

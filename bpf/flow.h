@@ -46,21 +46,6 @@ static __always_inline __u16 flow_echo(const struct flow_key *key)
 	return (mixed * 0x85ebca6b) >> 16;
 }
 
-static __always_inline void write_echo(struct flow *flow, const struct flow_key *key)
-{
-	__u16 echo = flow_echo(key);
-
-	__builtin_memcpy(flow->dmac, &echo, sizeof(echo));
-}
-
-static __always_inline bool has_echo_of(const struct flow *flow, const struct flow_key *key)
-{
-	__u16 echo;
-
-	__builtin_memcpy(&echo, flow->dmac, sizeof(echo));
-	return echo == flow_echo(key);
-}
-
 /* At which hook is this half applied? Known from whose flow it is and from its direction. */
 static __always_inline bool belongs_at_egress(__u16 flags)
 {
@@ -82,12 +67,12 @@ static __always_inline void turn_flow(const struct flow_key *key, struct flow *f
 	flow->address_delta = ~flow->address_delta;
 	flow->port_delta = ~flow->port_delta;
 	flow->flags ^= FLOW_REVERSE;
-	flow->flags &= ~(FLOW_AT_EGRESS | FLOW_BRIDGED);
+	flow->flags &= ~(FLOW_AT_EGRESS | FLOW_BRIDGED | FLOW_DIRECT);
 	if (belongs_at_egress(flow->flags))
 		flow->flags |= FLOW_AT_EGRESS;
 	__builtin_memset(flow->dmac, 0, sizeof(flow->dmac));
 	if (flow->flags & FLOW_SNAT)
-		write_echo(flow, &other_key);
+		flow->port_delta = flow_echo(&other_key);
 }
 
 static __always_inline bool is_twin(const struct flow *twin, const struct flow_key *key)
@@ -110,7 +95,7 @@ static __always_inline bool is_of_client(const struct flow_key *tuple, const str
 	__be16 wanted_port = is_reverse ? tuple->dport : tuple->sport;
 
 	if (flow->flags & FLOW_SNAT)
-		return has_echo_of(flow, tuple);
+		return flow->port_delta == flow_echo(tuple);
 	return (addr->word[3] == wanted->word[3] || flow->flags & FLOW_HAIRPIN) &&
 	       (port == wanted_port || flow->flags & FLOW_PORT_CHANGED);
 }
@@ -203,30 +188,38 @@ __noinline int remove_flow(const struct flow_key *key, const struct flow *flow)
 	return 0;
 }
 
-/* May this packet use the flow? If not, the flow is removed and the packet opens a new one. */
-static __always_inline bool is_usable(const struct packet *packet, const struct flow *flow,
-				      __u32 now)
+/* May this packet use the flow? Returns 0, or what to count as the reason why not. */
+static __always_inline enum counter why_unusable(const struct packet *packet,
+						 const struct flow *flow, __u32 now)
 {
-	if (flow->last_seen != now && is_expired(&packet->tuple, flow, now)) {
-		count(COUNT_FLOW_EXPIRED);
-		return false;
-	}
+	if (flow->last_seen != now && is_expired(&packet->tuple, flow, now))
+		return COUNT_FLOW_EXPIRED;
 	if (flow->flags & FLOW_INNER)
-		return true;
+		return 0;
 	/* A handshake after the end: the client now dials this backend without us. */
 	if (flow->flags & FLOW_REVERSE)
-		return !(packet->tcp_flags & TCP_SYN && is_over(flow->flags));
+		return packet->tcp_flags & TCP_SYN && is_over(flow->flags) ? COUNT_FLOW_REUSED : 0;
 	if (has_handshake(packet->tuple.proto)) {
 		if (!is_syn(packet))
-			return true;
+			return 0;
 		if (flow->flags & FLOW_CLOSING)
-			return false;
+			return COUNT_FLOW_REUSED;
 	}
 	if (flow->frontend == FRONTEND_NOBODY ||
 	    is_backend_current(flow->backend, flow->backend_generation))
-		return true;
-	count(COUNT_FLOW_BACKEND_GONE);
-	return false;
+		return 0;
+	return COUNT_FLOW_BACKEND_GONE;
+}
+
+/* If the packet may not use the flow, the flow is removed and the packet opens a new one. */
+static __always_inline bool is_usable(const struct packet *packet, const struct flow *flow,
+				      __u32 now)
+{
+	enum counter reason = why_unusable(packet, flow, now);
+
+	if (reason)
+		count(reason);
+	return !reason;
 }
 
 /* The tick when a TCP flow in half_open was last used by a packet from the middle of its life. */

@@ -90,6 +90,18 @@ static __always_inline bool read_backend_set(__u32 index, struct backend_set *se
 	return true;
 }
 
+/* May this client use the frontend? */
+static __always_inline bool is_admitted(const struct packet *packet, const struct backend_set *set)
+{
+	struct source_range_key key = {
+		.prefixlen = SOURCE_RANGE_FRONTEND_BITS + 8 * sizeof(struct addr),
+		.frontend = set->frontend,
+		.addr = packet->tuple.saddr,
+	};
+
+	return !set->has_ranges || bpf_map_lookup_elem(&source_ranges, &key);
+}
+
 static __always_inline void count_frontend(__u32 index, bool is_reject)
 {
 	struct frontend_stats *stats = bpf_map_lookup_elem(&frontend_stats, &index);

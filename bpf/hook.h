@@ -3,7 +3,26 @@
 #ifndef KUBE_SHUNT_HOOK_H
 #define KUBE_SHUNT_HOOK_H
 
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 #include "abi.h"
+
+/* What the kernel calls a program with; functions that tc and XDP share take either. */
+#ifdef SHUNT_XDP
+#define hook_ctx xdp_md
+#else
+#define hook_ctx __sk_buff
+#endif
+
+static __always_inline __u32 ingress_ifindex(const struct hook_ctx *ctx)
+{
+#ifdef SHUNT_XDP
+	return ctx->ingress_ifindex;
+#else
+	return ctx->ifindex;
+#endif
+}
 
 /* Ingress is what the device hands to the node, egress what the node hands to the device. */
 enum hook {

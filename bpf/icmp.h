@@ -194,8 +194,8 @@ __noinline int translate_icmp_error(struct __sk_buff *skb, const struct packet *
 	if (!found || !is_at_hook(found, hook) || found->flags & FLOW_OWN)
 		return VERDICT_PASS;
 	flow = *found;
-	if ((flow.flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT)
-		take_first_step(&quote.reply, &flow);
+	if (flow.flags & FLOW_SNAT)
+		turn_to_step(&quote.reply, &flow);
 	/* ---- the ownership line */
 	delta = write_quote(skb, &quote, &flow);
 	if (delta < 0 || bpf_l4_csum_replace(skb, check_at, 0, delta, 0) ||

@@ -15,15 +15,15 @@
 #include "snat.h"
 #include "track.h"
 
-/* Rewrites a packet by the step of the half that an uplink's ingress does. */
-__noinline int rewrite_first_step(struct __sk_buff *skb, const struct packet *packet,
-				  const struct flow *flow)
+/* Rewrites a packet of a half with FLOW_SNAT by the step that is done here. */
+__noinline int rewrite_step(struct __sk_buff *skb, const struct packet *packet,
+			    const struct flow *flow)
 {
 	if (!packet || !flow)
 		return 0;
 	struct flow step = *flow;
 
-	take_first_step(&packet->tuple, &step);
+	turn_to_step(&packet->tuple, &step);
 	return rewrite_packet(skb, packet, &step);
 }
 
@@ -32,10 +32,9 @@ static __always_inline enum verdict
 translate_at_uplink(struct __sk_buff *skb, const struct packet *packet, const struct flow *flow)
 {
 	__u16 flags = flow->flags;
-	bool is_first_step = (flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT;
 
-	if (is_first_step ? !rewrite_first_step(skb, packet, flow)
-			  : !rewrite_packet(skb, packet, flow))
+	if (flags & FLOW_SNAT ? !rewrite_step(skb, packet, flow)
+			      : !rewrite_packet(skb, packet, flow))
 		return drop(COUNT_DROP_REWRITE);
 	if (!(flags & FLOW_INNER))
 		count(flags & FLOW_REVERSE ? COUNT_REVERSE : COUNT_FORWARD);

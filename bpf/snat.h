@@ -15,6 +15,7 @@
 #include "config.h"
 #include "csum.h"
 #include "flow.h"
+#include "hook.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -46,10 +47,10 @@ static __always_inline bool is_snat_port(__be16 port)
 }
 
 /* The device that packets from this client to this backend leave by, or 0. */
-static __always_inline __u32 route_ifindex(struct __sk_buff *skb, const struct addr *saddr,
+static __always_inline __u32 route_ifindex(struct hook_ctx *ctx, const struct addr *saddr,
 					   const struct addr *daddr)
 {
-	struct bpf_fib_lookup route = {.ifindex = skb->ifindex};
+	struct bpf_fib_lookup route = {.ifindex = ingress_ifindex(ctx)};
 	long result;
 
 	if (is_mapped_ipv4(daddr)) {
@@ -61,7 +62,7 @@ static __always_inline __u32 route_ifindex(struct __sk_buff *skb, const struct a
 		__builtin_memcpy(route.ipv6_src, saddr, sizeof(*saddr));
 		__builtin_memcpy(route.ipv6_dst, daddr, sizeof(*daddr));
 	}
-	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
+	result = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return 0;
 	return route.ifindex;
@@ -81,7 +82,7 @@ static __always_inline bool read_uplink_addr(__u32 ifindex, bool is_ipv4, struct
  * Does a socket of this node have what would be the reply's tuple, or listen at its port?
  * Sockets of pods are elsewhere and none of our business.
  */
-__noinline int is_port_bound(struct __sk_buff *skb, __u8 proto, const struct flow *flow)
+__noinline int is_port_bound(struct hook_ctx *ctx, __u8 proto, const struct flow *flow)
 {
 	if (!flow)
 		return 0;
@@ -103,9 +104,9 @@ __noinline int is_port_bound(struct __sk_buff *skb, __u8 proto, const struct flo
 		size = sizeof(tuple.ipv6);
 	}
 	if (proto == IPPROTO_TCP)
-		sock = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+		sock = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else if (proto == IPPROTO_UDP)
-		sock = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+		sock = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
 		return 0;
 	if (!sock)
@@ -118,22 +119,30 @@ __noinline int is_port_bound(struct __sk_buff *skb, __u8 proto, const struct flo
  * Makes this node the client of a flow: its address at the device the backend is behind, and the
  * client's own port, or the one its tuple leads to. Returns 0, or -1 without an address.
  */
-__noinline int choose_snat_source(struct __sk_buff *skb, const struct flow_key *key,
+__noinline int choose_snat_source(struct hook_ctx *ctx, const struct flow_key *key,
 				  struct flow *flow)
 {
 	if (!key || !flow)
 		return -1;
 	bool is_ipv4 = is_mapped_ipv4(&key->saddr);
-	__u32 ifindex = route_ifindex(skb, &key->saddr, &flow->daddr);
+	__u32 ifindex = route_ifindex(ctx, &key->saddr, &flow->daddr);
 
 	if (!(ifindex && read_uplink_addr(ifindex, is_ipv4, &flow->saddr)) &&
 	    !read_uplink_addr(0, is_ipv4, &flow->saddr))
 		return -1;
 	flow->flags |= FLOW_SNAT;
-	write_echo(flow, key);
-	if (!is_snat_port(key->sport) || is_port_bound(skb, key->proto, flow))
+	if (!is_snat_port(key->sport) || is_port_bound(ctx, key->proto, flow))
 		flow->sport = snat_port(hash_tuple(key, 0));
 	return 0;
+}
+
+/* What the ports of a step add to a checksum; a half with FLOW_SNAT has no room for it. */
+static __always_inline void fill_port_delta(const struct flow_key *key, struct flow *flow)
+{
+	__u32 before = (__u32)key->sport + key->dport;
+	__u32 after = (__u32)flow->sport + flow->dport;
+
+	flow->port_delta = csum_delta(before, after);
 }
 
 /*
@@ -141,45 +150,41 @@ __noinline int choose_snat_source(struct __sk_buff *skb, const struct flow_key *
  *   client -> VIP    becomes  client:port -> backend
  *   backend -> node  becomes  backend -> client:port
  */
-static __always_inline void take_first_step(const struct flow_key *key, struct flow *flow)
+static __always_inline void turn_to_first_step(const struct flow_key *key, struct flow *flow)
 {
-	__u32 before = csum_addr(&key->daddr), after;
-
 	flow->saddr = key->saddr;
 	if (flow->flags & FLOW_REVERSE) {
 		flow->sport = key->sport;
 		flow->dport = key->dport;
 	}
-	after = csum_addr(&flow->daddr);
-	flow->address_delta = csum_delta(before, after);
-	before = (__u32)key->sport + key->dport;
-	after = (__u32)flow->sport + flow->dport;
-	flow->port_delta = csum_delta(before, after);
+	flow->address_delta = csum_delta(csum_addr(&key->daddr), csum_addr(&flow->daddr));
 }
 
 /*
- * The step that the uplink's egress does, as a half of its own: from where take_first_step leads
- * to where the whole half leads. `key` and `flow` are the whole half, and become the step.
+ * The step that the uplink's egress does, as a half of its own: from where the first step leads to
+ * where the whole half leads. `key` and `flow` are the whole half, and become the step.
  */
 static __always_inline void turn_to_second_step(struct flow_key *key, struct flow *flow)
 {
 	struct flow first = *flow;
-	__u32 before, after;
 
-	take_first_step(key, &first);
+	turn_to_first_step(key, &first);
 	key->saddr = first.saddr;
 	key->daddr = first.daddr;
 	key->sport = first.sport;
 	key->dport = first.dport;
-	before = csum_addr(&key->saddr);
-	after = csum_addr(&flow->saddr);
-	/* The client's half keeps its destination; so does the backend's. */
-	flow->address_delta = csum_delta(before, after);
-	before = (__u32)key->sport + key->dport;
-	after = (__u32)flow->sport + flow->dport;
-	flow->port_delta = csum_delta(before, after);
+	flow->address_delta = csum_delta(csum_addr(&key->saddr), csum_addr(&flow->saddr));
+	flow->flags &= ~FLOW_DIRECT;
 	flow->flags |= FLOW_INNER | FLOW_AT_EGRESS;
-	write_echo(flow, key);
+	flow->port_delta = flow_echo(key);
+}
+
+/* What a tc hook does with packets of a half with FLOW_SNAT: one of the steps. */
+static __always_inline void turn_to_step(const struct flow_key *key, struct flow *flow)
+{
+	if (!(flow->flags & FLOW_INNER))
+		turn_to_first_step(key, flow);
+	fill_port_delta(key, flow);
 }
 
 /* Puts the second step of a half where the egress finds it, or marks it as used. */

@@ -9,6 +9,7 @@
 
 #include "packet.h"
 #include "sctp.h"
+#include "sound_transport.h"
 
 /* Packets longer than their length field can say (GSO) have zero in it. */
 #define IP_LENGTH_MAX 0xffff
@@ -28,29 +29,6 @@ static __always_inline __u32 ip_length(struct __sk_buff *skb, const struct packe
 		return available > IP_LENGTH_MAX ? available : 0;
 	length = bpf_ntohs(field) + (packet->is_ipv6 ? sizeof(struct ipv6hdr) : 0);
 	return length <= available ? length : 0;
-}
-
-/* A connection begins with SYN alone; everything later acknowledges, and has no SYN. */
-static __always_inline bool is_tcp_sound(const struct packet *packet, const struct tcphdr *tcph,
-					 __u32 length)
-{
-	__u32 header = tcph->doff * 4;
-
-	if (header < sizeof(*tcph) || header > length)
-		return false;
-	if (packet->tcp_flags & TCP_SYN)
-		return !(packet->tcp_flags & (TCP_ACK | TCP_FIN));
-	return packet->tcp_flags & TCP_ACK;
-}
-
-/* The length of a first fragment is that of the whole datagram. */
-static __always_inline bool is_udp_sound(const struct packet *packet, const struct udphdr *udph,
-					 __u32 length)
-{
-	__u32 claimed = bpf_ntohs(udph->len);
-
-	return claimed >= sizeof(*udph) && length >= sizeof(*udph) &&
-	       (claimed <= length || packet->fragment);
 }
 
 __noinline int is_sound(struct __sk_buff *skb, const struct packet *packet)

@@ -155,12 +155,15 @@ static __always_inline bool needs_tracking(const struct packet *packet,
 	       is_request(packet, found->flow) || found->flow->flags & FLOW_RESET;
 }
 
-/* Of the two steps of a half with FLOW_SNAT: may the second be missing, or be about to expire? */
+/*
+ * Of the two steps of a half with FLOW_SNAT: may the second be missing, or be about to expire? XDP
+ * needs none and makes none.
+ */
 static __always_inline bool needs_second_steps(const struct packet *packet,
 					       const struct found_flow *found, __u32 now)
 {
 	return found->is_new || found->is_half_open || found->flow->last_seen != now ||
-	       packet->tcp_flags & TCP_SYN;
+	       packet->tcp_flags & TCP_SYN || found->flow->flags & FLOW_DIRECT;
 }
 
 /* A reply takes its flow out of half_open. */

@@ -162,12 +162,15 @@ export const flowFlag = {
   FLOW_INNER: 1 << 11,
   FLOW_FROM_HOST: 1 << 12,
   FLOW_OWN: 1 << 13,
+  FLOW_DIRECT: 1 << 14,
 } as const
 
 /** Names of the counters in the order of enum counter; they appear in metrics and docs. */
 export const counterNames = [
   'forward',
   'reverse',
+  'xdp_forward',
+  'xdp_reverse',
   'flow_created',
   'flow_promoted',
   'flow_twin_rebuilt',
@@ -175,6 +178,7 @@ export const counterNames = [
   'flow_port_changed',
   'flow_snat',
   'flow_own',
+  'flow_reused',
   'flow_backend_gone',
   'flow_expired',
   'hairpin',

@@ -17,6 +17,7 @@ import {
 } from './cast.ts'
 import { datapath, type DatapathOptions, type Node } from './harness.ts'
 import { frame, icmpError, ipOf } from './packet.ts'
+import { knowHop, wired } from './wired.ts'
 
 interface Scene {
   /** No packet of a test makes it move. */
@@ -34,6 +35,13 @@ const selfish = { ...v4, client: backend.replace('8080', '40000') }
 const fromOutside = frame({ from: outside4.client, to: outside4.nodePort, tcp: 'S' })
 const later = { fragment: { id: 4, offset: 64, more: false }, rest: Buffer.alloc(24) }
 
+/** A node whose XDP program knows the way of a flow. */
+const direct = wired(outside4)
+passThrough(direct.node, fromOutside)
+passThrough(direct.node, frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'SA' }))
+const { client: outer, nodePort, node: asNode } = outside4
+knowHop(direct.node, [`${outer} > ${nodePort}`, `${backend} > ${asNode}:50000`])
+
 /** What makes each counter move; the type demands a scene for each. */
 const scenes: Readonly<Record<CounterName, Scene>> = {
   forward: { play: (node) => node.fromPod(ask(v4)) },
@@ -42,6 +50,11 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
       node.fromPod(ask(v4))
       node.toPod(answer(v4, { tcp: 'SA' }))
     },
+  },
+  xdp_forward: { make: () => direct.node, play: () => direct.xdp(fromOutside) },
+  xdp_reverse: {
+    make: () => direct.node,
+    play: () => direct.xdp(frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'A' })),
   },
   flow_created: { play: (node) => node.fromPod(ask(v4)) },
   flow_promoted: {
@@ -73,6 +86,13 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
     make: () => northSouth(outside4),
     play: (node) =>
       node.toOutside(frame({ from: outside4.nodePort, to: '192.0.2.53:53', udp: true })),
+  },
+  flow_reused: {
+    play(node) {
+      connect(node, v4)
+      node.fromPod(ask(v4, { tcp: 'RA' }))
+      node.fromPod(ask(v4, { tcp: 'S' }))
+    },
   },
   flow_backend_gone: {
     play(node) {

@@ -52,6 +52,14 @@ export function loadService(options: LoadOptions): Programs {
   }
 }
 
+/** Loads the XDP program over the maps that a service object has pinned; its program fd. */
+export function loadXdp(options: LoadOptions): number {
+  const object = openBuilt('uplink_xdp', options)
+  for (const [name, value] of Object.entries(options.globals)) object.setGlobal(name, value)
+  object.load()
+  return object.programFd('shunt_uplink_xdp')
+}
+
 /** Loads the collector over the maps that a service object has pinned; its program fd. */
 export function loadCollector(options: LoadOptions): number {
   const object = openBuilt('collect', options)

@@ -82,8 +82,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'recycled: an element of another client is believed',
     file: 'service_tc.bpf.c',
-    from: 'if (found.flow && is_of_client(&packet->tuple, found.flow)) {',
-    to: 'if (found.flow) {',
+    from: 'if (!is_of_client(&packet->tuple, found.flow)) {',
+    to: 'if (0) {',
     tests: ['recycle'],
   },
   {
@@ -124,8 +124,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'hooks: a half is applied at the other hook as well',
     file: 'service_tc.bpf.c',
-    from: 'if ((found.flow->flags & FLOW_AT_EGRESS) != hook_flags)',
-    to: 'if (0)',
+    from: 'if (!is_at_hook(found.flow, hook)) {',
+    to: 'if (0) {',
     tests: ['flow-life'],
   },
   {

@@ -43,6 +43,7 @@ const flagWords: readonly (readonly [number, string])[] = [
   [flowFlag.FLOW_INNER, 'inner'],
   [flowFlag.FLOW_FROM_HOST, 'from-host'],
   [flowFlag.FLOW_OWN, 'own'],
+  [flowFlag.FLOW_DIRECT, 'direct'],
 ]
 
 /** The clock of the flow tables. */
