@@ -17,7 +17,7 @@ import {
 } from './cast.ts'
 import { datapath, type DatapathOptions, type Node } from './harness.ts'
 import { frame, icmpError, ipOf } from './packet.ts'
-import { knowHop, wired } from './wired.ts'
+import { knowHop, wired, type Wired } from './wired.ts'
 
 interface Scene {
   /** No packet of a test makes it move. */
@@ -36,11 +36,15 @@ const fromOutside = frame({ from: outside4.client, to: outside4.nodePort, tcp: '
 const later = { fragment: { id: 4, offset: 64, more: false }, rest: Buffer.alloc(24) }
 
 /** A node whose XDP program knows the way of a flow. */
-const direct = wired(outside4)
-passThrough(direct.node, fromOutside)
-passThrough(direct.node, frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'SA' }))
-const { client: outer, nodePort, node: asNode } = outside4
-knowHop(direct.node, [`${outer} > ${nodePort}`, `${backend} > ${asNode}:50000`])
+let direct: Wired
+function makeDirect(): Node {
+  const { client: outer, nodePort, node: asNode } = outside4
+  direct = wired(outside4)
+  passThrough(direct.node, fromOutside)
+  passThrough(direct.node, frame({ from: backend, to: `${asNode}:50000`, tcp: 'SA' }))
+  knowHop(direct.node, [`${outer} > ${nodePort}`, `${backend} > ${asNode}:50000`])
+  return direct.node
+}
 
 /** What makes each counter move; the type demands a scene for each. */
 const scenes: Readonly<Record<CounterName, Scene>> = {
@@ -51,9 +55,9 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
       node.toPod(answer(v4, { tcp: 'SA' }))
     },
   },
-  xdp_forward: { make: () => direct.node, play: () => direct.xdp(fromOutside) },
+  xdp_forward: { make: makeDirect, play: () => direct.xdp(fromOutside) },
   xdp_reverse: {
-    make: () => direct.node,
+    make: makeDirect,
     play: () => direct.xdp(frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'A' })),
   },
   flow_created: { play: (node) => node.fromPod(ask(v4)) },

@@ -5,11 +5,8 @@ import {
   frontendKey,
   frontendRef,
   frontendWord,
-  network,
-  networkLimits,
   settings,
   sourceRangeKey,
-  uplink,
 } from '../../src/datapath/abi.ts'
 import {
   encodeKey,
@@ -31,6 +28,7 @@ import {
 import { UNUSED_PORT, type Word } from '../../src/plan/image.ts'
 import { describeFrame, describeIp } from './describe-packet.ts'
 import { loadService, type Programs } from './load.ts'
+import { networkBytes, uplinkBytes } from './places.ts'
 import { splitEnd, Tables } from './tables.ts'
 
 /** "address:port/PROTOCOL", what clients dial. */
@@ -237,24 +235,12 @@ export class Node {
 
   /** What the node is called at an uplink; at 0 where the device has no name. */
   uplink(ifindex: number, addresses: { addr4?: string; addr6?: string }): void {
-    const bytes = Buffer.alloc(uplink.size)
-    uplink.format(bytes, { addr4: '::', addr6: '::', ...addresses })
-    this.programs.map('uplinks').set(indexKey(ifindex), bytes)
+    this.programs.map('uplinks').set(indexKey(ifindex), uplinkBytes(addresses))
   }
 
   /** Where tunnels and cluster IPs are; ranges as [base, mask]. */
   network(ports: readonly number[], ranges: readonly (readonly [string, string])[]): void {
-    const bytes = Buffer.alloc(network.size)
-    const range = (at: number): { base: string; mask: string } => {
-      const [base, mask] = ranges[at] ?? ['::', '::']
-      return { base, mask }
-    }
-    network.format(bytes, {
-      tunnel_ports: Array.from({ length: networkLimits.tunnelPorts }, (_, at) => ports[at] ?? 0),
-      range_count: ranges.length,
-      service_ranges: Array.from({ length: networkLimits.serviceRanges }, (_, at) => range(at)),
-    })
-    this.programs.map('network').set(indexKey(0), bytes)
+    this.programs.map('network').set(indexKey(0), networkBytes(ports, ranges))
   }
 
   /** Says that a device is a port of a bridge. */

@@ -29,7 +29,7 @@ for (const outside of [outside4, outside6]) {
       const out = xdp(send(client, nodePort, { tcp: 'A', payload: 'abc', ttl: 17 }))
       assert.equal(out, `send: TCP ${asClient} > ${backend} [A], ttl 16`)
       const back = xdp(send(backend, asClient, { tcp: 'A', payload: 'defg' }))
-      assert.equal(back, `send: TCP ${nodePort} > ${client} [A]`)
+      assert.equal(back, `send: TCP ${nodePort} > ${client} [A], ttl 63`)
       assert.deepEqual(node.counted(), { xdp_forward: 1, xdp_reverse: 1 })
     })
 
