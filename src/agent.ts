@@ -9,6 +9,7 @@ import { requirePrivileges } from './datapath/privileges.ts'
 import { loadDatapath, type Datapath } from './datapath/programs.ts'
 import { lockRoot, openRoot, type Root } from './datapath/root.ts'
 import { createAttacher, type AttachReport } from './devices/attach.ts'
+import { createXdpAttacher, type XdpReport } from './devices/attach-xdp.ts'
 import { openDeviceMaps } from './devices/device-maps.ts'
 import { followDevices, type Following } from './devices/follow.ts'
 import {
@@ -168,17 +169,21 @@ interface Parts {
 function follow(parts: Parts, failed: (error: Error) => void): Following {
   const { config, root, datapath, control, reports, log } = parts
   const attacher = createAttacher({ root, datapath, hasTcx: hasTcx() })
+  const xdp = createXdpAttacher({ root, datapath, wish: config.xdp })
   const following = followDevices({
     attacher,
+    xdp,
     maps: openDeviceMaps(openMap(datapath.mapFd('devices')), openMap(datapath.mapFd('uplinks'))),
     choice: () => ({
       globs: config.podDevices,
       uplinkGlobs: config.devices,
       nodeAddresses: control.nodeAddresses(),
     }),
-    synced: (report) => {
+    synced(report, xdpReport) {
       logAttached(report, log)
-      reports.devices(attacher.devices())
+      logXdp(xdpReport, log)
+      const roles = attacher.devices().map(({ role }) => role)
+      reports.devices([...roles, ...xdp.devices().map(() => 'xdp' as const)])
     },
     failed,
     checkMilliseconds,
@@ -193,6 +198,14 @@ function logAttached(report: AttachReport, log: Log): void {
   for (const ifindex of report.detached) log.info({ ifindex }, 'programs detached')
   for (const { device, error } of report.failed)
     log.warn({ device: device.name, reason: error }, 'programs not attached')
+}
+
+function logXdp({ attached, detached, failed }: XdpReport, log: Log): void {
+  for (const { name, index } of attached)
+    log.info({ device: name, ifindex: index, kind: 'xdp' }, 'programs attached')
+  for (const ifindex of detached) log.info({ ifindex, kind: 'xdp' }, 'programs detached')
+  for (const { device, error } of failed)
+    log.warn({ device: device.name, kind: 'xdp', reason: error }, 'programs not attached')
 }
 
 /** Sweeps one after another; a sweep that fails is a warning, as packets notice expiry themselves. */

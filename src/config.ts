@@ -49,7 +49,7 @@ export interface Config {
   readonly nodeName: string
   readonly socketLb: 'off'
   readonly forwarding: 'stack'
-  readonly xdp: 'off'
+  readonly xdp: 'off' | 'auto' | 'native' | 'generic'
   /** Globs; empty means detected. */
   readonly devices: readonly string[]
   readonly podDevices: readonly string[]
@@ -169,7 +169,7 @@ function modesOf(flags: Flags): Pick<Config, 'socketLb' | 'forwarding' | 'xdp'> 
   return {
     socketLb: onlyNow(given(flags, 'socket-lb'), 'off', ['host', 'tcp', 'all']),
     forwarding: onlyNow(given(flags, 'forwarding'), 'stack', ['fast']),
-    xdp: onlyNow(given(flags, 'xdp'), 'off', ['auto', 'native', 'generic']),
+    xdp: parseChoice(given(flags, 'xdp'), ['auto', 'off', 'native', 'generic']),
   }
 }
 

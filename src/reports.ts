@@ -11,7 +11,7 @@ import type { HealthCheck } from './health/service-health.ts'
 import type { EventRecorder } from './kube/events.ts'
 import type { ReflectorHealth } from './kube/sink.ts'
 import type { Log } from './log.ts'
-import { Metrics } from './metrics/metrics.ts'
+import { Metrics, type AttachedKind } from './metrics/metrics.ts'
 import type { RequestObservation } from './metrics/kubernetes.ts'
 import { serveMetrics } from './metrics/server.ts'
 import type { Family, Node, ServiceName } from './model/types.ts'
@@ -33,7 +33,7 @@ export interface Reports extends PassReports {
   /** What health-check node ports are to tell now. */
   checks(changes: Iterable<readonly [ServiceName, HealthCheck | undefined]>): void
   requested(request: RequestObservation): void
-  devices(devices: readonly { readonly role: 'pod' | 'uplink' }[]): void
+  devices(devices: readonly AttachedKind[]): void
   collected(report: CollectReport): void
   reflector(health: ReflectorHealth): void
   close(): Promise<void>

@@ -23,7 +23,9 @@ export const runOptions: Readonly<Record<string, Options>> = {
   cgroup: text('cgroup v2 directory for socket programs; default: the cgroup v2 mount'),
   'socket-lb': text('translate at the socket: off (others not supported yet)', { default: 'off' }),
   forwarding: text('how packets leave: stack (fast not supported yet)', { default: 'stack' }),
-  xdp: text('XDP on uplinks: off (others not supported yet)', { default: 'off' }),
+  xdp: text('XDP on uplinks: auto (native on cards that can), native, generic or off', {
+    default: 'auto',
+  }),
   devices: text('uplinks, as globs separated by commas; default: detected'),
   'pod-devices': text('host ends of pods, as globs separated by commas; default: detected'),
   'external-ip-cidrs': text('ranges in which externalIPs are allowed; default: none'),

@@ -46,11 +46,20 @@ export interface DevicePrograms {
   readonly uplink: HookPrograms
 }
 
+/** What the XDP program of a device holds as constants. */
+export interface XdpFacts {
+  /** As the kernel writes it, six bytes in hexadecimal. */
+  readonly mac: string
+  readonly mtu: number
+}
+
 export interface Datapath {
   /** For devices whose packets begin with an Ethernet header. */
   readonly ethernet: DevicePrograms
   /** For devices without link-layer header; loaded when the first appears. */
   layer3(): DevicePrograms
+  /** The XDP program for an uplink with this MAC address and MTU. */
+  xdp(device: XdpFacts): number
   /** Absent where the kernel cannot walk a map in a program: then packets alone notice expiry. */
   readonly collector: number | undefined
   /** A descriptor of a map, the caller's own. */
@@ -83,6 +92,7 @@ export function loadDatapath(root: Root, options: LoadOptions): Datapath {
   return {
     ethernet: publish(first, root, 'ethernet'),
     layer3: () => (loaded ??= layer3()),
+    xdp: xdpLoader(root, options),
     collector: loadCollector(root, options, warnings),
     mapFd: (name) => first.mapFd(name),
     warnings,
@@ -110,8 +120,33 @@ function objectPath(name: string): string {
   throw new ShuntError('KSH_RUNTIME', `${path} is missing: run npm run setup`)
 }
 
-function openService(root: Root, options: LoadOptions, l2Length: number): BpfObject {
-  const object = openObject(objectPath('service_tc'))
+/** Each device has constants of its own; equal ones share a program. */
+function xdpLoader(root: Root, options: LoadOptions): Datapath['xdp'] {
+  const loaded = new Map<string, number>()
+  return ({ mac, mtu }) => {
+    const facts = `${mac}-${mtu}`
+    const known = loaded.get(facts)
+    if (known !== undefined) return known
+    const object = openService(root, options, 14, 'uplink_xdp')
+    fitPins(object)
+    object.setGlobal('hash_seed', hashSeed(root, options))
+    object.setGlobal('uplink_mac', Buffer.from(mac.replaceAll(':', ''), 'hex'))
+    object.setGlobal('uplink_mtu', mtu)
+    object.load()
+    const fd = object.programFd('shunt_uplink_xdp')
+    publishPin(fd, join(root.programs, 'shunt_uplink_xdp'))
+    loaded.set(facts, fd)
+    return fd
+  }
+}
+
+function openService(
+  root: Root,
+  options: LoadOptions,
+  l2Length: number,
+  name = 'service_tc',
+): BpfObject {
+  const object = openObject(objectPath(name))
   object.setGlobal('l2_len', l2Length)
   for (const [name, text] of Object.entries(hairpinAddresses)) {
     const bytes = Buffer.alloc(addr.size)

@@ -164,7 +164,8 @@ function tcxPlace({ root, datapath }: AttachOptions): Place {
 }
 
 function adoptLinks(root: Root): Map<string, number> {
-  return new Map(readdirSync(root.links).map((name) => [name, getPinned(join(root.links, name))]))
+  const names = readdirSync(root.links).filter((name) => /^\d+_(ingress|egress)$/.test(name))
+  return new Map(names.map((name) => [name, getPinned(join(root.links, name))]))
 }
 
 /** clsact filters of a fixed handle and priority: replaced in place, found again after a restart. */

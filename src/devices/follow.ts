@@ -1,4 +1,5 @@
 import type { Attacher, AttachReport, HookedDevice } from './attach.ts'
+import type { XdpAttacher, XdpDevice, XdpReport } from './attach-xdp.ts'
 import type { DeviceMaps } from './device-maps.ts'
 import { choosePodDevices, type Choice } from './pod-devices.ts'
 import type { LinkTable } from './link-table.ts'
@@ -8,9 +9,10 @@ import { watchLinks } from './watch-links.ts'
 
 export interface FollowOptions {
   readonly attacher: Attacher
+  readonly xdp: XdpAttacher
   readonly maps: DeviceMaps
   readonly choice: () => Choice
-  readonly synced: (report: AttachReport) => void
+  readonly synced: (report: AttachReport, xdp: XdpReport) => void
   /** Devices cannot be followed any more. */
   readonly failed: (error: Error) => void
   /** How often to look whether somebody took our programs off. */
@@ -38,7 +40,8 @@ export function followDevices(options: FollowOptions): Following {
       const uplinks = chooseUplinks(watch.table, choice)
       options.maps.setBridges(pods)
       options.maps.setUplinks(uplinkAddresses(watch.table, uplinks, choice.nodeAddresses))
-      options.synced(options.attacher.sync(hookedDevices(pods, uplinks)))
+      const report = options.attacher.sync(hookedDevices(pods, uplinks))
+      options.synced(report, options.xdp.sync(withFrames(watch.table, uplinks)))
     } catch (error) {
       options.failed(error instanceof Error ? error : new Error(String(error)))
     }
@@ -74,6 +77,13 @@ function hookedDevices(
     ...pods.map((device) => ({ ...device, role: 'pod' as const })),
     ...uplinks.map((device) => ({ ...device, role: 'uplink' as const })),
   ]
+}
+
+function withFrames(table: LinkTable, uplinks: readonly Uplink[]): XdpDevice[] {
+  return uplinks.flatMap((uplink) => {
+    const link = table.links.get(uplink.index)
+    return link === undefined ? [] : [{ ...uplink, mac: link.mac, mtu: link.mtu }]
+  })
 }
 
 /* Entry 0 is for routes that leave by another device: what the node is called elsewhere. */

@@ -47,6 +47,10 @@ export interface WatchObservation {
   readonly restarts: number
 }
 
+/** What devices can have of our programs, as metrics call it. */
+const attachedKinds = ['pod', 'uplink', 'xdp'] as const
+export type AttachedKind = (typeof attachedKinds)[number]
+
 /** Everything the agent tells Prometheus. */
 export class Metrics {
   readonly #registry = new Registry()
@@ -139,9 +143,9 @@ export class Metrics {
   }
 
   /** The devices that have programs. */
-  attachedDevices(devices: readonly { readonly role: 'pod' | 'uplink' }[]): void {
-    for (const kind of ['pod', 'uplink'] as const)
-      this.#control.devices.set({ kind }, devices.filter(({ role }) => role === kind).length)
+  attachedDevices(devices: readonly AttachedKind[]): void {
+    for (const kind of attachedKinds)
+      this.#control.devices.set({ kind }, devices.filter((other) => other === kind).length)
   }
 
   observeWatch({ resource, synced, objects, lastEvent, restarts }: WatchObservation): void {

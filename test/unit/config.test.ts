@@ -31,7 +31,7 @@ describe('configOf', () => {
       nodeName: hostname().trim().toLowerCase(),
       socketLb: 'off',
       forwarding: 'stack',
-      xdp: 'off',
+      xdp: 'auto',
       devices: [],
       podDevices: [],
       frontendsMax: 65_536,

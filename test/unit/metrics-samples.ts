@@ -69,6 +69,6 @@ export function busyMetrics(): Metrics {
   metrics.healthAnswered('healthz', 200)
   metrics.healthAnswered('livez', 503)
   metrics.observeCollector({ seconds: 0.01, flows: 12, halfOpen: 3 })
-  metrics.attachedDevices(Array.from({ length: 4 }, () => ({ role: 'pod' as const })))
+  metrics.attachedDevices(['pod', 'pod', 'pod', 'pod'])
   return metrics
 }
