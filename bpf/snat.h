@@ -7,7 +7,7 @@
  * client -> backend, the stack routes that, and the egress of whatever device it
  * leaves by writes this node's address. Answers go the same way back. The port is
  * chosen once and written at ingress, so two clients' steps never meet
- * (docs/adr/0008).
+ * (docs/adr/0010).
  */
 #ifndef KUBE_SHUNT_SNAT_H
 #define KUBE_SHUNT_SNAT_H

@@ -24,9 +24,9 @@ export interface XdpReport {
 
 export interface XdpAttacher {
   /** Makes the attachments those that are wanted of these uplinks. */
-  sync(uplinks: readonly XdpDevice[]): XdpReport
+  readonly sync: (uplinks: readonly XdpDevice[]) => XdpReport
   /** Devices that have the program. */
-  devices(): readonly number[]
+  readonly devices: () => readonly number[]
 }
 
 export interface XdpOptions {
@@ -67,10 +67,10 @@ export function createXdpAttacher(options: XdpOptions): XdpAttacher {
 
 /** The links of XDP programs by device. */
 interface Links {
-  devices(): number[]
+  readonly devices: () => number[]
   /** True: the program was not there. */
-  ensure(device: XdpDevice): boolean
-  remove(index: number): void
+  readonly ensure: (device: XdpDevice) => boolean
+  readonly remove: (index: number) => void
 }
 
 function openLinks({ root, datapath, wish }: XdpOptions): Links {
