@@ -5,6 +5,7 @@ import { podSlices, service } from '../cluster/objects.ts'
 import type { KubeObject } from '../cluster/objects.ts'
 import { dial, startEchoServer } from '../cluster/traffic.ts'
 import type { Cluster, Family, Place, VipRoutes } from '../cluster/types.ts'
+import { readMetric } from './metrics-page.ts'
 import {
   families,
   nameOf,
@@ -74,13 +75,20 @@ function seenAs({ cluster, node1 }: Serving, client: Place, n: Number, family: F
   return podAddresses(1, 0)[family].replace(/::0$/, '::') // the tunnel device's own
 }
 
-for (const profile of ['ptp', 'vxlan'] as const)
-  describe(`${profile}: clients outside`, () => {
+const places = [
+  { profile: 'ptp', xdp: false },
+  { profile: 'vxlan', xdp: false },
+  { profile: 'bridge', xdp: true },
+] as const
+
+for (const { profile, xdp } of places)
+  describe(`${profile}${xdp ? ', XDP' : ''}: clients outside`, () => {
     let serving: Serving
     const clients: Record<string, Place & VipRoutes> = {}
     before(async () => {
-      const options = { flags: [`--external-ip-cidrs=${externalCidrs.join()}`] }
-      serving = await startServing({ profile, podsPerNode: 1 }, options, (cluster) =>
+      const flags = [`--external-ip-cidrs=${externalCidrs.join()}`]
+      if (xdp) flags.push('--xdp=native')
+      serving = await startServing({ profile, podsPerNode: 1, xdp }, { flags }, (cluster) =>
         numbers.flatMap((n) => webService(cluster, n)),
       )
       const { cluster, node1, node2 } = serving
@@ -93,6 +101,14 @@ for (const profile of ['ptp', 'vxlan'] as const)
         await untilServed(clients['outside'], targetOf(serving, 'NodePort', 1, family))
     })
     after(() => serving.cluster.close())
+
+    test(`XDP ${xdp ? 'sends packets for other nodes on' : 'is not there'}`, async () => {
+      const [before] = await sentByXdp(serving)
+      const target = targetOf(serving, 'NodePort', 2, 'IPv4')
+      await dial(clients['outside']!, target, { count: 10, rate: 500 })
+      const [forward, reverse] = await sentByXdp(serving)
+      assert.ok(xdp ? forward - before >= 30 && reverse >= 30 : forward === 0, `${forward}`)
+    })
 
     for (const who of ['outside', 'far'])
       for (const kind of kinds)
@@ -118,3 +134,10 @@ for (const profile of ['ptp', 'vxlan'] as const)
                 )
               })
   })
+
+/** Packets that node 1 has sent on by XDP so far, to endpoints and back to clients. */
+async function sentByXdp({ agents }: Serving): Promise<[forward: number, reverse: number]> {
+  const read = (verdict: string) =>
+    readMetric(agents[0]!, 'kubeshunt_datapath_packets_total', verdict)
+  return [await read('xdp_forward'), await read('xdp_reverse')]
+}
