@@ -16,6 +16,7 @@ import {
   type Given,
 } from './cli/values.ts'
 import { ShuntError } from './errors.ts'
+import type { SourceRangeKinds } from './model/source-ranges.ts'
 import { healthzPort, metricsPort } from './proxy-config/complete.ts'
 import type { ProxyValues } from './proxy-config/fields.ts'
 import { loadProxyConfig, type ProxyConfig } from './proxy-config/load.ts'
@@ -60,6 +61,7 @@ export interface Config {
   /** Seconds after the first start during which unknown mid-flow TCP is left to the host stack. */
   readonly midflowGraceSeconds: number
   readonly externalIpCidrs: readonly string[]
+  readonly sourceRangeKinds: SourceRangeKinds
   readonly snatPorts: { readonly low: number; readonly high: number } | undefined
   /** Undefined: not served. */
   readonly healthz: BindAddress | undefined
@@ -112,6 +114,7 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
     backendsMax: entries(flags, 'backends-max', 262_144),
     midflowGraceSeconds: parseDuration(given(flags, 'midflow-grace'), 24 * 3600),
     externalIpCidrs: externalIpCidrsOf(flags, proxy),
+    sourceRangeKinds: parseChoice(given(flags, 'source-ranges-for'), ['load-balancer', 'external']),
     snatPorts: optional(flags, 'snat-ports', parsePorts),
     healthz: parseBindAddress(healthz, healthzPort),
     metrics: parseBindAddress(metrics, metricsPort),

@@ -52,7 +52,8 @@ export function openControl(options: ControlOptions): Control {
     if (cluster.isSynced()) reports.queued()
     schedule.nudge()
   })
-  const rules = { nodePortAddresses, externalRanges: config.externalIpCidrs }
+  const { externalIpCidrs: externalRanges, sourceRangeKinds } = config
+  const rules = { nodePortAddresses, externalRanges, sourceRangeKinds }
   const cluster = createClusterState(config.nodeName, events, rules, nodeAddress)
   const maps = openMaps(datapath)
   const state = restore(maps.dump())
@@ -177,6 +178,7 @@ function openMaps(datapath: Datapath): KernelMaps {
     frontendNames: datapath.mapFd('frontend_names'),
     backends: datapath.mapFd('backends'),
     backendStates: datapath.mapFd('backend_states'),
+    sourceRanges: datapath.mapFd('source_ranges'),
     wordsMemory: memoryOf(datapath, 'frontend_words'),
     statesMemory: memoryOf(datapath, 'backend_states'),
     clearStats: (index) => stats.clearIndex(index),

@@ -83,6 +83,7 @@ const eventReasons: Readonly<Record<PlanRefusal['reason'], string>> = {
   'backends-full': 'TableFull',
   'backend-ids-full': 'TableFull',
   'too-many-backends': 'TooManyEndpoints',
+  'source-ranges-full': 'TableFull',
 }
 
 function tellUnplaced(refusal: PlanRefusal, { events, log, uidOf }: ObjectReportsOptions): void {

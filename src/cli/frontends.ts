@@ -20,17 +20,22 @@ export interface FrontendView {
   readonly clusterBackends: readonly Slot[] | undefined
   /** Not chosen any more, but their flows go on. */
   readonly draining: readonly Slot[]
+  /** Only clients in these get in; undefined: everybody does. */
+  readonly sourceRanges: readonly string[] | undefined
 }
 
 /** All frontends as packets find them, by Service, then address, then port. */
 export function readFrontends(dump: MapDump): FrontendView[] {
+  const ranges = Map.groupBy(dump.ranges, ({ index }) => index)
   const views = dump.keys.flatMap(({ key, index, isSound }) => {
     const { address, port, protocol } = key
     const name = index < dump.limits.indexes ? dump.name(index) : undefined
     if (!isSound || protocol === undefined || name === undefined) return []
     const [service = '', portName = ''] = name.text.split(':')
     const about = { address, port, protocol, index, kind: name.kind, service, portName }
-    return [{ ...about, ...readSets(dump, index) }]
+    const sets = readSets(dump, index)
+    const admitted = (ranges.get(index) ?? []).map(({ range }) => range).sort()
+    return [{ ...about, ...sets, sourceRanges: sets.word.hasRanges ? admitted : undefined }]
   })
   return views.sort(compareViews)
 }

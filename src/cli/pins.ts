@@ -67,6 +67,9 @@ function readDump(root: Root): MapDump {
       frontendNames: open('frontend_names'),
       backends: open('backends'),
       backendStates: open('backend_states'),
+      sourceRanges: existsSync(join(root.maps, 'source_ranges'))
+        ? open('source_ranges')
+        : undefined,
       clearStats: () => undefined,
     })
     return decodeDump(maps.dump())

@@ -29,6 +29,10 @@ export const runOptions: Readonly<Record<string, Options>> = {
   devices: text('uplinks, as globs separated by commas; default: detected'),
   'pod-devices': text('host ends of pods, as globs separated by commas; default: detected'),
   'external-ip-cidrs': text('ranges in which externalIPs are allowed; default: none'),
+  'source-ranges-for': text(
+    'frontends that loadBalancerSourceRanges are for: load-balancer, or external (all but ClusterIP)',
+    { default: 'load-balancer' },
+  ),
   'snat-ports': text('source ports towards backends on other nodes, LOW-HIGH; default: 1024-65535'),
   'flow-table-entries': text('room for established flow halves; default: from memory'),
   'frontends-max': text('room for frontends; default: 65536'),

@@ -109,9 +109,10 @@ function linesOf(rows: readonly (readonly string[])[]): string[] {
   return formatTable(rows).split('\n').slice(0, -1)
 }
 
-function flagsText({ word }: FrontendView): string {
+function flagsText({ word, sourceRanges }: FrontendView): string {
   const flags = [
     ...(word.localOnly ? ['local-only'] : []),
+    ...(sourceRanges === undefined ? [] : [`source-ranges=${sourceRanges.join('+') || 'none'}`]),
     ...(word.affinity ? [`affinity=${word.affinitySeconds}s`] : []),
   ]
   return flags.length === 0 ? '-' : flags.join(',')

@@ -1,6 +1,7 @@
 import { ShuntError, messageOf } from '../errors.ts'
 import type { Limits, MapOp } from '../plan/image.ts'
-import { backend, frontendKey, frontendName, frontendRef } from './abi.ts'
+import { backend, frontendKey, frontendName, frontendRef, sourceRangeKey } from './abi.ts'
+import { encodeRange } from './encode-range.ts'
 import { encodeKey, encodeName, encodeRef, encodeSlot, encodeWord } from './encode.ts'
 
 /**
@@ -13,6 +14,9 @@ export interface DatapathMaps {
   setKeys(keys: Buffer, values: Buffer, count: number): void
   /** Removes entries of `frontends`; missing ones are fine. */
   deleteKeys(keys: Buffer, count: number): void
+  /** The same for `source_ranges`, whose values say nothing. */
+  setRanges(keys: Buffer, count: number): void
+  deleteRanges(keys: Buffer, count: number): void
   setSlots(positions: Uint32Array, values: Buffer): void
   setNames(indexes: Uint32Array, values: Buffer): void
   /** Stores the 64-bit words of a frontend word, the last one first. */
@@ -92,6 +96,12 @@ export function describe(op: MapOp): string {
       return `delete frontends[${op.key.text}]`
     case 'unkey-bytes':
       return `delete frontends[0x${op.bytes}]`
+    case 'range':
+      return `write source_ranges[${op.index} ${op.range}]`
+    case 'unrange':
+      return `delete source_ranges[${op.index} ${op.range}]`
+    case 'unrange-bytes':
+      return `delete source_ranges[0x${op.bytes}]`
   }
 }
 
@@ -108,6 +118,10 @@ function applyRun(run: readonly MapOp[], maps: DatapathMaps): void {
     case 'unkey':
     case 'unkey-bytes':
       return deleteKeys(run as readonly (OpOf<'unkey'> | OpOf<'unkey-bytes'>)[], maps)
+    case 'range':
+    case 'unrange':
+    case 'unrange-bytes':
+      return writeRanges(run as readonly RangeOp[], maps)
     case 'state':
     case 'word':
     case 'unstat':
@@ -183,6 +197,22 @@ function deleteKeys(
   batch(
     (position) => position,
     () => maps.deleteKeys(keys, run.length),
+  )
+}
+
+type RangeOp = OpOf<'range' | 'unrange'> | OpOf<'unrange-bytes'>
+
+function writeRanges(run: readonly RangeOp[], maps: DatapathMaps): void {
+  const keys = Buffer.alloc(run.length * sourceRangeKey.size)
+  for (const [at, op] of run.entries()) {
+    const start = at * sourceRangeKey.size
+    if (op.kind === 'unrange-bytes') keys.write(op.bytes, start, 'hex')
+    else encodeRange(keys, start, op)
+  }
+  const isNew = run[0]!.kind === 'range'
+  batch(
+    (position) => position,
+    () => (isNew ? maps.setRanges(keys, run.length) : maps.deleteRanges(keys, run.length)),
   )
 }
 

@@ -113,7 +113,8 @@ export function encodeMeta(word: Omit<Word, 'external' | keyof Commit>): bigint 
   const flags =
     (word.localOnly ? frontendFlag.FRONTEND_LOCAL_ONLY : 0) |
     (word.affinity ? frontendFlag.FRONTEND_AFFINITY : 0) |
-    (word.externalLocalOnly ? frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY : 0)
+    (word.externalLocalOnly ? frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY : 0) |
+    (word.hasRanges ? frontendFlag.FRONTEND_SOURCE_RANGES : 0)
   return BigInt(flags) | (BigInt(word.affinitySeconds) << 16n)
 }
 
@@ -137,6 +138,7 @@ export function decodeWord(halves: Uint32Array, index: number): Word {
     externalLocalOnly: (flags & frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY) !== 0,
     affinity: (flags & frontendFlag.FRONTEND_AFFINITY) !== 0,
     affinitySeconds: (flags >>> 16) + timeoutHigh * 0x10000,
+    hasRanges: (flags & frontendFlag.FRONTEND_SOURCE_RANGES) !== 0,
   }
 }
 

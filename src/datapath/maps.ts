@@ -1,6 +1,6 @@
 import { BPFError, createMapRef, RawMap, type MapRef } from 'bpf'
 import type { Limits } from '../plan/image.ts'
-import { backend, frontendKey, frontendName, frontendWord } from './abi.ts'
+import { backend, frontendKey, frontendName, frontendWord, sourceRangeKey } from './abi.ts'
 import { BatchFailure, type DatapathMaps } from './apply.ts'
 import { encodeState } from './encode.ts'
 import { binding, check } from './native-binding.ts'
@@ -13,6 +13,8 @@ export interface MapHandles {
   readonly frontendNames: number
   readonly backends: number
   readonly backendStates: number
+  /** Absent where an older agent has pinned the maps. */
+  readonly sourceRanges?: number | undefined
   /** The mapped memory of frontend_words and backend_states, where the kernel allows it. */
   readonly wordsMemory?: ArrayBuffer | undefined
   readonly statesMemory?: ArrayBuffer | undefined
@@ -38,6 +40,7 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
   const names = openMap(handles.frontendNames)
   const wordsMap = openMap(handles.frontendWords)
   const statesMap = openMap(handles.backendStates)
+  const ranges = handles.sourceRanges === undefined ? undefined : openMap(handles.sourceRanges)
   const words = createWords(wordsMap, frontendWord.size / 8, handles.wordsMemory)
   const states = createWords(statesMap, 1, handles.statesMemory)
   const limits: Limits = {
@@ -45,12 +48,22 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
     indexes: wordsMap.ref.maxEntries,
     slots: backends.ref.maxEntries,
     ids: statesMap.ref.maxEntries,
+    // kernels before 6.13 refuse to replace an entry of a full trie
+    ranges: ranges === undefined ? 0 : ranges.ref.maxEntries - 1,
   }
   return {
     limits,
     setKeys: (keys, values, count) =>
       setAll(frontends, (at) => part(keys, frontendKey.size, at), values, count),
     deleteKeys: (keys, count) => deleteAll(frontends, keys, count),
+    setRanges: (keys, count) => {
+      const size = sourceRangeKey.size
+      if (ranges !== undefined)
+        setAll(ranges, (at) => part(keys, size, at), rangeValues(count), count)
+    },
+    deleteRanges: (keys, count) => {
+      if (ranges !== undefined) deleteAll(ranges, keys, count)
+    },
     setSlots: (positions, values) => setEntries(backends, positions, values),
     setNames: (indexes, values) => setEntries(names, indexes, values),
     storeWord: (index, values) => words.store(index, values),
@@ -60,11 +73,17 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
       limits,
       keys: [...frontends.getBatch(4096)].flat(),
       words: words.load(),
+      ranges: ranges === undefined ? [] : [...ranges.keys()],
       names: readArray(names, frontendName.size),
       slots: readArray(backends, backend.size),
       states: states.load(),
     }),
   }
+}
+
+/** What a range is stored with: any value lets its clients in. */
+function rangeValues(count: number): Buffer {
+  return Buffer.from(new Uint32Array(count).fill(1).buffer)
 }
 
 /** A plain map behind a descriptor that stays the caller's; never a per-CPU map. */

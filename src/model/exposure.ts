@@ -1,6 +1,7 @@
 import { addressScope, familyOf } from './address.ts'
 import { otherOwner, ownerOf, type AddressOwners } from './address-owners.ts'
-import { coversFamily, rangeTest, type RangeTest } from './ranges.ts'
+import { rangeTest, type RangeTest } from './ranges.ts'
+import type { SourceRangeKinds } from './source-ranges.ts'
 import type { Family, FrontendKind, NodeView, Service } from './types.ts'
 
 /** The local addresses that NodePorts answer on. */
@@ -14,12 +15,15 @@ export interface ExposureRules {
   readonly nodePortAddresses: NodePortAddresses
   /** Where externalIPs may be; none: they are refused. */
   readonly externalRanges: readonly string[]
+  /** Which frontends source ranges are for. */
+  readonly sourceRangeKinds: SourceRangeKinds
 }
 
 /** The rules where nothing is said. */
 export const defaultRules: ExposureRules = {
   nodePortAddresses: { kind: 'primary' },
   externalRanges: [],
+  sourceRangeKinds: 'load-balancer',
 }
 
 /** What is around a Service when its frontends are decided. */
@@ -30,6 +34,7 @@ export interface Surroundings {
   /** Where NodePorts answer. */
   readonly nodePortAddresses: readonly string[]
   readonly isExternalRange: RangeTest
+  readonly sourceRangeKinds: SourceRangeKinds
   readonly isPodRange: RangeTest
   readonly owners: AddressOwners
 }
@@ -47,6 +52,7 @@ export function surroundingsOf(
     localAddresses,
     nodePortAddresses: chooseNodePortAddresses(node, localAddresses, rules.nodePortAddresses),
     isExternalRange: rangeTest(rules.externalRanges),
+    sourceRangeKinds: rules.sourceRangeKinds,
     isPodRange: rangeTest(node.podCIDRs),
     owners,
   }
@@ -104,11 +110,7 @@ function isServable(check: Check, address: string): boolean {
 
 function isBalanced(check: Check, address: string): boolean {
   const field = 'status.loadBalancer.ingress'
-  return (
-    !isNodeAddress(check, field, address) &&
-    isUnprotected(check, field, address) &&
-    isForEverybody(check, address)
-  )
+  return !isNodeAddress(check, field, address) && isUnprotected(check, field, address)
 }
 
 /* An address that a load balancer put on an interface here is served, but not taken over. */
@@ -140,22 +142,6 @@ function isUnprotected(check: Check, field: string, address: string): boolean {
   else if (around.isPodRange(address)) refuse(field, address, 'is an address of pods')
   else return true
   return false
-}
-
-/* The packet programs do not know source ranges yet, so nobody is let past them. */
-function isForEverybody({ service, refuse }: Check, address: string): boolean {
-  const { sourceRanges } = service
-  if (sourceRanges.kind === 'everybody') return true
-  const covers =
-    sourceRanges.kind === 'listed' && coversFamily(sourceRanges.ranges, familyOf(address))
-  if (!covers) {
-    refuse(
-      'status.loadBalancer.ingress',
-      address,
-      'has source ranges, so it is left to the load balancer',
-    )
-  }
-  return covers
 }
 
 /** Ports that the node's own services use: SSH and the like, etcd, the API server, the kubelet. */

@@ -7,6 +7,7 @@ import {
   type Refuse,
   type Surroundings,
 } from './exposure.ts'
+import { sourceRangesOf } from './source-ranges.ts'
 import {
   frontendKey,
   type Endpoint,
@@ -111,6 +112,7 @@ function frontendPart(
     keys: addresses.map((address) => frontendKey(address, number, port.protocol)),
     ownsAddresses: kind !== 'NodePort' && !addresses.some((at) => around.localAddresses.has(at)),
     affinitySeconds: service.affinitySeconds,
+    sourceRanges: sourceRangesOf(service, kind, family, around.sourceRangeKinds),
   }
 }
 

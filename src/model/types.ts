@@ -163,6 +163,8 @@ export interface Frontend {
   readonly localOnly: boolean
   readonly externalLocalOnly: boolean
   readonly affinitySeconds: number
+  /** Only clients in these may use it; undefined: everybody may. */
+  readonly sourceRanges: readonly string[] | undefined
   /**
    * What clients outside may be given, local ones first; where only local ones are chosen, the
    * rest tells drop from reject. Clients in the cluster leave out the first `lead` of them.

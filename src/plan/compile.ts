@@ -18,6 +18,7 @@ import { winnerOf } from './claims.ts'
 import { takeExtent } from './extent-pool.ts'
 import { type FrontendImage, type ServiceImage, type TrackedBackend } from './image.ts'
 import { takeNumber } from './number-pool.ts'
+import { fitRanges, type RangeBudget } from './source-ranges.ts'
 import type { PlanRefusal, PlanState, RefusalReason } from './state.ts'
 
 /** The most slots that a frontend word can count. */
@@ -46,6 +47,7 @@ export function compileService(
   const refusals: PlanRefusal[] = []
   const seen = new Set<string>()
   const newKeys = new Set<string>()
+  const ranges = { added: 0 }
   for (const frontend of resolved.frontends) {
     const had = have?.frontends.find((other) => isSame(other, frontend))
     const refuse = (reason: RefusalReason, detail: string): undefined => {
@@ -54,7 +56,7 @@ export function compileService(
     }
     const group = groupOf(groups, frontend)
     const keys = wonKeys(state, frontend, seen, refuse)
-    const image = compileFrontend({ state, frontend, had, group, newKeys, refuse }, keys)
+    const image = compileFrontend({ state, frontend, had, group, newKeys, ranges, refuse }, keys)
     if (image === undefined) continue
     for (const text of missingKeys(state, image, image.keys)) newKeys.add(text)
     frontends.push(image)
@@ -71,6 +73,7 @@ interface Compiler {
   readonly group: Group
   /** Keys that earlier frontends of the Service will add. */
   readonly newKeys: ReadonlySet<string>
+  readonly ranges: RangeBudget
   readonly refuse: (reason: RefusalReason, detail: string) => undefined
 }
 
@@ -207,7 +210,7 @@ function setOf({ extent, slots, count, local, lead }: FrontendImage): Pick<Front
 }
 
 function fixedPart(
-  { state, frontend, had }: Compiler,
+  { state, frontend, had, ranges, refuse }: Compiler,
   index: number,
   keys: readonly FrontendKey[],
 ): Omit<FrontendImage, SetPart> {
@@ -224,6 +227,9 @@ function fixedPart(
     localOnly: frontend.localOnly,
     externalLocalOnly: frontend.externalLocalOnly,
     affinitySeconds: frontend.affinitySeconds,
+    sourceRanges: fitRanges(state, index, frontend.sourceRanges, ranges, (left) =>
+      refuse('source-ranges-full', `no room for ${left} ranges, which let nobody in`),
+    ),
   }
 }
 

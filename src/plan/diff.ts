@@ -7,6 +7,7 @@ import {
   type ServiceImage,
   type TrackedBackend,
 } from './image.ts'
+import { diffRanges } from './source-ranges.ts'
 import type { PlanState } from './state.ts'
 
 /** The keys that Services no longer want; whether they go is known when all are compared. */
@@ -60,6 +61,7 @@ function publish(diff: Diff, frontend: FrontendImage): FrontendImage {
   const { index, kind, text } = frontend
   changes.names.push({ kind: 'name', index, frontend: kind, text })
   if (state.wordGenerations[index] !== 0) changes.unstats.push({ kind: 'unstat', index })
+  diffRanges(diff, index, frontend.sourceRanges)
   const published = publishWord(diff, frontend, true)
   diffKeys(diff, undefined, published)
   return published
@@ -71,8 +73,10 @@ function republish(diff: Diff, before: FrontendImage, frontend: FrontendImage): 
     isMoved ||
     before.localOnly !== frontend.localOnly ||
     before.externalLocalOnly !== frontend.externalLocalOnly ||
-    before.affinitySeconds !== frontend.affinitySeconds
+    before.affinitySeconds !== frontend.affinitySeconds ||
+    (before.sourceRanges === undefined) !== (frontend.sourceRanges === undefined)
   if (isMoved) freeExtent(diff, before)
+  diffRanges(diff, frontend.index, frontend.sourceRanges)
   const published = isNew ? publishWord(diff, frontend, isMoved) : frontend
   diffKeys(diff, before, published)
   return published
@@ -95,6 +99,7 @@ function publishWord(
 
 function withdraw(diff: Diff, gone: FrontendImage): void {
   diffKeys(diff, gone, undefined)
+  diffRanges(diff, gone.index)
   diff.changes.unnames.push({ kind: 'unname', index: gone.index })
   diff.state.freed.indexes.push(gone.index)
   freeExtent(diff, gone)

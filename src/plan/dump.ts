@@ -31,10 +31,15 @@ function frontendText(frontend: FrontendImage, options: DumpOptions): string {
   if (localOnly) words.push('local-only')
   else if (externalLocalOnly) words.push('external-local-only')
   if (frontend.affinitySeconds > 0) words.push(`affinity=${frontend.affinitySeconds}s`)
+  if (frontend.sourceRanges !== undefined) words.push(`source-ranges=${rangesText(frontend)}`)
   words.push(`backends=${listText(slots.slice(lead, count), options)}`)
   if (lead > 0) words.push(`external-only=${listText(slots.slice(0, lead), options)}`)
   if (slots.length > count) words.push(`spares=${listText(slots.slice(count), options)}`)
   return words.join(' ')
+}
+
+function rangesText({ sourceRanges = [] }: FrontendImage): string {
+  return sourceRanges.length === 0 ? 'none' : [...sourceRanges].sort().join(',')
 }
 
 function listText(slots: readonly TrackedBackend[], options: DumpOptions): string {

@@ -55,6 +55,8 @@ export interface FrontendImage {
   readonly localOnly: boolean
   readonly externalLocalOnly: boolean
   readonly affinitySeconds: number
+  /** Only clients in these are let in; undefined: everybody is. */
+  readonly sourceRanges: readonly string[] | undefined
 }
 
 /** Everything the maps hold for one Service. */
@@ -78,6 +80,8 @@ export interface Word extends Commit {
   readonly externalLocalOnly: boolean
   readonly affinity: boolean
   readonly affinitySeconds: number
+  /** Only clients in source_ranges are let in. */
+  readonly hasRanges: boolean
 }
 
 /** How many entries each map can hold. */
@@ -90,6 +94,8 @@ export interface Limits {
   readonly slots: number
   /** Entries of `backend_states`. */
   readonly ids: number
+  /** Entries of `source_ranges`. */
+  readonly ranges: number
 }
 
 /** One write to a map. Each may be repeated. */
@@ -115,6 +121,10 @@ export type MapOp =
   | { readonly kind: 'unname'; readonly index: number }
   | { readonly kind: 'unstat'; readonly index: number }
   | { readonly kind: 'word'; readonly index: number; readonly word: Word; readonly text: string }
+  | { readonly kind: 'range'; readonly index: number; readonly range: string }
+  | { readonly kind: 'unrange'; readonly index: number; readonly range: string }
+  /** A range that cannot be read, in hexadecimal. */
+  | { readonly kind: 'unrange-bytes'; readonly bytes: string }
   | { readonly kind: 'key'; readonly key: FrontendKey; readonly index: number }
   | { readonly kind: 'unkey'; readonly key: FrontendKey }
   /** A key that cannot be read, in hexadecimal. */
@@ -133,5 +143,6 @@ export function wordOf(frontend: FrontendImage): Word {
     externalLocalOnly: frontend.externalLocalOnly,
     affinity: frontend.affinitySeconds > 0,
     affinitySeconds: frontend.affinitySeconds,
+    hasRanges: frontend.sourceRanges !== undefined,
   }
 }

@@ -48,6 +48,7 @@ export function planPass(state: PlanState, input: PassInput): Pass {
   diffLeavings(diff)
   if (input.prune === true) prune(state, diff.changes)
   state.unapplied = [...state.unapplied, ...order(diff.changes)]
+  state.leavingRanges = 0
   return { ops: state.unapplied, services: work.map(({ service }) => service) }
 }
 
@@ -79,7 +80,7 @@ export function refusals(state: PlanState): PlanRefusal[] {
 }
 
 function noteKeys(state: PlanState, applied: readonly MapOp[]): void {
-  state.hasNewRoom ||= applied.some((op) => op.kind === 'unkey')
+  state.hasNewRoom ||= applied.some((op) => op.kind === 'unkey' || op.kind === 'unrange')
 }
 
 function hasWaiting(state: PlanState): boolean {

@@ -31,11 +31,20 @@ export interface StoredKey {
   readonly isSound: boolean
 }
 
+/** An entry of `source_ranges`. */
+export interface StoredRange {
+  readonly index: number
+  readonly range: string
+}
+
 /** What the maps hold, read on demand; positions out of range are never asked for. */
 export interface MapDump {
   readonly limits: Limits
   readonly keys: readonly StoredKey[]
   readonly strangeKeys: readonly string[]
+  /** Entries of `source_ranges`. */
+  readonly ranges: readonly StoredRange[]
+  readonly strangeRanges: readonly string[]
   word(index: number): Word
   name(index: number): { readonly kind: FrontendKind; readonly text: string } | undefined
   slot(position: number): StoredSlot
@@ -53,10 +62,11 @@ export function restoreState(dump: MapDump): PlanState {
   for (let index = 0; index < dump.limits.indexes; index++) {
     state.wordGenerations[index] = dump.word(index).generation
   }
+  readRanges(state, dump)
   const byIndex = readKeys(state, dump)
   const candidates: FrontendImage[] = []
   for (const [index, keys] of byIndex) {
-    const image = readFrontend(dump, index, keys)
+    const image = readFrontend(dump, index, keys, state.ranges.get(index))
     if (image === undefined) refuseIndex(state, dump, index, keys)
     else candidates.push(image)
   }
@@ -65,6 +75,18 @@ export function restoreState(dump: MapDump): PlanState {
   for (const image of sound) adopt(state, image)
   reserve(state, dump, sound)
   return state
+}
+
+function readRanges(state: PlanState, dump: MapDump): void {
+  const byIndex = new Map<number, Set<string>>()
+  for (const { index, range } of dump.ranges) {
+    const ranges = byIndex.get(index)
+    if (ranges === undefined) byIndex.set(index, new Set([range]))
+    else ranges.add(range)
+  }
+  for (const [index, ranges] of byIndex) state.ranges.set(index, ranges)
+  state.rangeCount = dump.ranges.length
+  state.garbage.strangeRanges.push(...dump.strangeRanges)
 }
 
 function readKeys(state: PlanState, dump: MapDump): Map<number, FrontendKey[]> {
@@ -86,6 +108,7 @@ function readFrontend(
   dump: MapDump,
   index: number,
   keys: readonly FrontendKey[],
+  ranges: ReadonlySet<string> | undefined,
 ): FrontendImage | undefined {
   const name = dump.name(index)
   const word = dump.word(index)
@@ -111,6 +134,7 @@ function readFrontend(
     localOnly: word.localOnly,
     externalLocalOnly: word.externalLocalOnly,
     affinitySeconds: word.affinity ? word.affinitySeconds : 0,
+    sourceRanges: word.hasRanges ? [...(ranges ?? [])] : undefined,
   }
 }
 
@@ -186,6 +210,10 @@ function reserve(state: PlanState, dump: MapDump, images: readonly FrontendImage
   }
   for (let id = 1; id < dump.limits.ids; id++) {
     if (!ids.has(id) && dump.state(id).alive) garbage.ids.push(id)
+  }
+  // an index is not given again before its ranges are gone
+  for (const index of state.ranges.keys()) {
+    if (!indexes.has(index) && !garbage.indexes.includes(index)) garbage.indexes.push(index)
   }
   reserveNumbers(state.indexes, new Set([...indexes, ...garbage.indexes]))
   reserveNumbers(state.ids, new Set([...ids, ...garbage.ids]))

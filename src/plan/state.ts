@@ -6,7 +6,12 @@ import { createNumberPool, type NumberPool } from './number-pool.ts'
 
 /** Why a frontend is not programmed as it should be; 'taken': an older Service has the address. */
 export type RefusalReason =
-  'taken' | 'frontends-full' | 'backends-full' | 'backend-ids-full' | 'too-many-backends'
+  | 'taken'
+  | 'frontends-full'
+  | 'backends-full'
+  | 'backend-ids-full'
+  | 'too-many-backends'
+  | 'source-ranges-full'
 
 export interface PlanRefusal {
   readonly service: ServiceName
@@ -33,6 +38,8 @@ export interface Garbage {
   readonly keys: Map<string, FrontendKey>
   /** Raw keys that cannot be read at all, in hexadecimal. */
   readonly strangeKeys: string[]
+  /** The same of `source_ranges`. */
+  readonly strangeRanges: string[]
   readonly ids: number[]
   readonly indexes: number[]
   readonly extents: Extent[]
@@ -49,6 +56,11 @@ export interface PlanState {
   readonly keys: Map<string, number>
   /** How many keys of frontends that own their addresses use each address. */
   readonly vips: Map<string, number>
+  /** The ranges in `source_ranges` by the index they are for; indexes without any are absent. */
+  readonly ranges: Map<number, ReadonlySet<string>>
+  rangeCount: number
+  /** How many of them the writes of this pass take away. */
+  leavingRanges: number
   readonly claims: Claims
   readonly indexes: NumberPool
   readonly ids: NumberPool
@@ -76,6 +88,9 @@ export function createPlanState(limits: Limits): PlanState {
     services: new Map(),
     keys: new Map(),
     vips: new Map(),
+    ranges: new Map(),
+    rangeCount: 0,
+    leavingRanges: 0,
     claims: createClaims(),
     indexes: createNumberPool(limits.indexes),
     ids: createNumberPool(limits.ids),
@@ -83,11 +98,22 @@ export function createPlanState(limits: Limits): PlanState {
     wordGenerations: new Uint8Array(limits.indexes),
     extents: createExtentPool(limits.slots, firstSlot),
     refused: new Map(),
-    garbage: { keys: new Map(), strangeKeys: [], ids: [], indexes: [], extents: [] },
+    garbage: noGarbage(),
     freed: nothingFreed(),
     resting: [],
     hasNewRoom: false,
     unapplied: [],
+  }
+}
+
+function noGarbage(): Garbage {
+  return {
+    keys: new Map(),
+    strangeKeys: [],
+    strangeRanges: [],
+    ids: [],
+    indexes: [],
+    extents: [],
   }
 }
 

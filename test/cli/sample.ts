@@ -18,6 +18,7 @@ const word = {
   affinitySeconds: 0,
   localOnly: false,
   externalLocalOnly: false,
+  hasRanges: false,
 }
 const dnsSet = { base: 4, count: 2, local: 1, generation: 3 }
 const webSet = { base: 8, count: 2, local: 1, generation: 4 }

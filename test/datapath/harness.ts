@@ -215,6 +215,7 @@ export class Node {
       externalLocalOnly: false,
       affinity: false,
       affinitySeconds: 0,
+      hasRanges: false,
       generation: this.#generation,
       ...word,
     }

@@ -1,4 +1,10 @@
-import { backend, frontendKey, frontendName, frontendRef } from '../../src/datapath/abi.ts'
+import {
+  backend,
+  frontendKey,
+  frontendName,
+  frontendRef,
+  sourceRangeKey,
+} from '../../src/datapath/abi.ts'
 import { BatchFailure, type DatapathMaps } from '../../src/datapath/apply.ts'
 import { encodeState } from '../../src/datapath/encode.ts'
 import type { RawDump } from '../../src/datapath/restore.ts'
@@ -10,6 +16,8 @@ export interface FakeMaps extends DatapathMaps {
   readonly keys: Map<string, Buffer>
   readonly words: BigUint64Array
   readonly names: Buffer
+  /** Keys of source_ranges in hexadecimal. */
+  readonly ranges: Set<string>
   readonly slots: Buffer
   readonly states: BigUint64Array
   /** Indexes whose counters were zeroed. */
@@ -21,7 +29,7 @@ export interface FakeMaps extends DatapathMaps {
   dump(): RawDump
 }
 
-export const smallLimits: Limits = { keys: 256, indexes: 64, slots: 256, ids: 128 }
+export const smallLimits: Limits = { keys: 256, indexes: 64, slots: 256, ids: 128, ranges: 64 }
 
 /** Empty maps of the given size. */
 export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
@@ -42,6 +50,7 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
     keys: new Map(),
     words: new BigUint64Array(4 * limits.indexes),
     names: Buffer.alloc(limits.indexes * frontendName.size),
+    ranges: new Set(),
     slots: Buffer.alloc(limits.slots * backend.size),
     states: new BigUint64Array(limits.ids),
     cleared: [],
@@ -63,6 +72,22 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
         fake.keys.delete(entry(keys, frontendKey.size, at).toString('hex'))
       }
     },
+    setRanges(keys, count) {
+      for (let at = 0; at < count; at++) {
+        write(at)
+        const key = entry(keys, sourceRangeKey.size, at).toString('hex')
+        if (!fake.ranges.has(key) && fake.ranges.size >= limits.ranges) {
+          throw new BatchFailure(at, new Error('ENOSPC'))
+        }
+        fake.ranges.add(key)
+      }
+    },
+    deleteRanges(keys, count) {
+      for (let at = 0; at < count; at++) {
+        write(at)
+        fake.ranges.delete(entry(keys, sourceRangeKey.size, at).toString('hex'))
+      }
+    },
     setSlots: (positions, values) => setEntries(fake.slots, positions, values, backend.size),
     setNames: (indexes, values) => setEntries(fake.names, indexes, values, frontendName.size),
     storeWord(index, words) {
@@ -82,6 +107,7 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
       keys: [...fake.keys].map(([key, value]) => [Buffer.from(key, 'hex'), value]),
       words: fake.words.slice(),
       names: Buffer.from(fake.names),
+      ranges: [...fake.ranges].map((key) => Buffer.from(key, 'hex')),
       slots: Buffer.from(fake.slots),
       states: fake.states.slice(),
     }),

@@ -6,6 +6,7 @@ import { expectedDump } from './reference.ts'
 export const rules = {
   nodePortAddresses: { kind: 'primary' },
   externalRanges: ['192.0.2.0/24'],
+  sourceRangeKinds: 'external',
 } as const
 
 /** The plain dump that the maps of a cluster should give. */

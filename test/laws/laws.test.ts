@@ -8,7 +8,7 @@ import { dumpImages } from '../../src/plan/dump.ts'
 import type { MapOp } from '../../src/plan/image.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
 import { expected, rules } from './expected.ts'
-import { checkReaders, createLease, type Lease } from './readers.ts'
+import { checkReaders, checkUnused, createLease, type Lease } from './readers.ts'
 import { history, type Event } from './world.ts'
 
 /** Histories that broke a law once, found by its seeds, and are tried first ever since. */
@@ -17,12 +17,13 @@ const pinned = JSON.parse(
 ) as Event[][] // written by fast-check
 const examples = pinned.map((events): [Event[]] => [events])
 
-const roomy = { keys: 1024, indexes: 512, slots: 2048, ids: 512 }
+const roomy = { keys: 1024, indexes: 512, slots: 2048, ids: 512, ranges: 128 }
 const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 400) }
 
 function watcher(cluster: FakeCluster, lease: Lease): (op: MapOp) => void {
   return (op) => {
     checkReaders(cluster.maps)
+    if (op.kind === 'name') checkUnused(cluster.maps, op.index)
     lease.wrote(op, cluster.now)
   }
 }
@@ -112,6 +113,8 @@ describe('laws', () => {
         const image = (state: typeof restored): string => dumpImages(state.services.values())
         assert.equal(image(restored), image(cluster.state))
         assert.deepEqual(restored.keys, sortedLike(restored.keys, cluster.state.keys))
+        assert.deepEqual([...restored.ranges].sort(), [...cluster.state.ranges].sort())
+        assert.equal(restored.rangeCount, cluster.state.rangeCount)
         assert.deepEqual(restored.vips, sortedLike(restored.vips, cluster.state.vips))
       }),
       runs,
@@ -142,7 +145,7 @@ describe('laws', () => {
   })
 
   it('a restore survives any bytes and a first pass repairs them', () => {
-    const damage = fc.array(fc.tuple(fc.nat(4), fc.nat(), fc.nat(255)), { maxLength: 12 })
+    const damage = fc.array(fc.tuple(fc.nat(5), fc.nat(), fc.nat(255)), { maxLength: 12 })
     fc.assert(
       fc.property(history, damage, (events, hits) => {
         const cluster = play(events)
@@ -155,6 +158,7 @@ describe('laws', () => {
         const wanted = cluster.state.keys.size
         assert.equal(decodeDump(cluster.maps.dump()).keys.length, wanted, 'no key is left over')
         assert.equal(cluster.maps.keys.size, wanted, 'no strange key is left over')
+        assert.equal(cluster.maps.ranges.size, cluster.state.rangeCount, 'no range is left over')
         assert.deepEqual(cluster.restart(), [])
       }),
       runs,
@@ -170,7 +174,8 @@ function damageMaps(cluster: FakeCluster, target: number, position: number, valu
   if (target < 4) {
     const bytes = [words, maps.names, maps.slots, states][target]!
     bytes[position % Math.min(bytes.length, 2048)] = value
-  } else if (keys.length > 0) {
+  } else if (target === 5) damageRanges(maps.ranges, position, value)
+  else if (keys.length > 0) {
     const key = keys[position % keys.length]!
     const entry = maps.keys.get(key)!
     maps.keys.delete(key)
@@ -179,6 +184,15 @@ function damageMaps(cluster: FakeCluster, target: number, position: number, valu
     else entry[position % entry.length] = value
     maps.keys.set(bytes.toString('hex'), entry)
   }
+}
+
+function damageRanges(ranges: Set<string>, position: number, value: number): void {
+  const all = [...ranges]
+  const key = all[position % Math.max(all.length, 1)]
+  if (key === undefined) return
+  const bytes = Buffer.from(key, 'hex')
+  bytes[position % bytes.length] = value
+  ranges.add(bytes.toString('hex'))
 }
 
 function sortedLike<Value>(

@@ -10,7 +10,7 @@ import { history, type Event } from './world.ts'
 
 const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 400) }
 const plain = { type: 'ClusterIP', externalIPs: [] }
-const tight = { keys: 9, indexes: 6, slots: 15, ids: 8 }
+const tight = { keys: 9, indexes: 6, slots: 15, ids: 8, ranges: 3 }
 
 function happen(cluster: FakeCluster, event: Event): void {
   if (event.kind === 'service') cluster.upsert('Service', event.raw)
@@ -102,5 +102,7 @@ function assertEmpty({ state, maps }: FakeCluster): void {
     sizes.map((map) => map.size),
     [0, 0, 0, 0, 0],
   )
+  assert.equal(maps.ranges.size, 0)
+  assert.equal(state.ranges.size + state.rangeCount, 0)
   assert.equal(state.refused.size, 0)
 }

@@ -7,6 +7,9 @@ import type { FakeMaps } from '../fakes/fake-maps.ts'
 /** Whatever a packet looks up now must lead to live backends of that very frontend. */
 export function checkReaders(maps: FakeMaps, mustLive = true): void {
   const dump = decodeDump(maps.dump())
+  for (const { index, range } of dump.ranges) {
+    assert.ok(dump.name(index) !== undefined, `nobody has the index that ${range} is for`)
+  }
   for (const { key, index, isSound } of dump.keys) {
     assert.ok(isSound, `${key.text} has another key's echo`)
     if (key.protocol === undefined) continue
@@ -15,6 +18,12 @@ export function checkReaders(maps: FakeMaps, mustLive = true): void {
     for (const set of [word, word.external])
       checkSet(dump, { text: key.text, index, set }, mustLive)
   }
+}
+
+/** An index gets a frontend only when nobody can be let in by the ranges of the last one. */
+export function checkUnused(maps: FakeMaps, index: number): void {
+  const left = decodeDump(maps.dump()).ranges.filter((one) => one.index === index)
+  assert.deepEqual(left, [], `index ${index} is given with the ranges of another frontend`)
 }
 
 interface PublishedSet {

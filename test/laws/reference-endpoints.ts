@@ -89,8 +89,28 @@ function nearby(found: readonly Found[]): readonly Found[] {
   return ready
 }
 
+interface Described {
+  readonly service: RawService
+  readonly kind: string
+  readonly address: string
+  readonly found: readonly Found[]
+}
+
+/** Those in the ranges of an address's family get in, as the dump words it; '': everybody. */
+function describeRanges({ service, kind, address }: Described): string {
+  const written = service.spec.loadBalancerSourceRanges
+  if (written.length === 0 || kind === 'ClusterIP') return ''
+  const isSix = address.includes(':')
+  const known = ['203.0.113.0/24', '192.0.2.7/31', 'fd00::/16', '::/0', '10.0.0.0/8']
+  const ranges = written.filter((one) => known.includes(one) && one.includes(':') === isSix)
+  if (ranges.includes('::/0')) return ''
+  // the address of a range is its first
+  const texts = ranges.map((one) => one.replace('192.0.2.7', '192.0.2.6')).sort()
+  return ` source-ranges=${texts.length === 0 ? 'none' : texts.join(',')}`
+}
+
 /** The sets of a frontend as the dump words them. */
-export function describeSets(service: RawService, kind: string, found: readonly Found[]): string {
+export function describeSets({ service, kind, address, found }: Described): string {
   const { spec } = service
   const isInside = kind === 'ClusterIP'
   const policy = isInside ? spec.internalTrafficPolicy : spec.externalTrafficPolicy
@@ -102,6 +122,7 @@ export function describeSets(service: RawService, kind: string, found: readonly 
   const words: string[] = []
   if (policy === 'Local') words.push(isInside ? ' local-only' : ' external-local-only')
   if (spec.sessionAffinity === 'ClientIP') words.push(' affinity=10800s')
+  words.push(describeRanges({ service, kind, address, found }))
   words.push(` backends=${list(isInside ? all : cluster)}`)
   if (!isInside && extra.length > 0) words.push(` external-only=${list(extra)}`)
   if (spares.length > 0) words.push(` spares=${list(spares)}`)

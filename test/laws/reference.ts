@@ -19,9 +19,10 @@ export function expectedDump(world: World): string {
         taken.add(key)
         const { namespace, name } = service.metadata
         const found = findEndpoints({ service, port, address, world, vips })
+        const sets = describeSets({ service, kind, address, found })
         const text = `${namespace}/${name}${port.name === '' ? '' : `:${port.name}`}`
         if (owned) lines.add(`VIP ${address}`)
-        lines.add(`FRONTEND ${key} ${kind} ${text}${describeSets(service, kind, found)}`)
+        lines.add(`FRONTEND ${key} ${kind} ${text}${sets}`)
         for (const endpoint of found) {
           if (endpoint.rank === 'dead') continue
           lines.add(`BACKEND alive ${text}/${port.protocol} ${endpoint.text}`)
@@ -121,7 +122,7 @@ function nodeAddresses({ node }: World): string[] {
 }
 
 function balancedAddresses({ spec, status }: RawService): string[] {
-  if (spec.type !== 'LoadBalancer' || spec.loadBalancerSourceRanges.length > 0) return []
+  if (spec.type !== 'LoadBalancer') return []
   const ours = status.loadBalancer.ingress.filter(({ ipMode }) => ipMode !== 'Proxy')
   return [...new Set(ours.map(({ ip }) => ip))]
 }

@@ -91,7 +91,13 @@ export const service: fc.Arbitrary<RawService> = fc.record({
     internalTrafficPolicy: rarely('Cluster', 'Local'),
     externalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
     sessionAffinity: rarely('None', 'ClientIP'),
-    loadBalancerSourceRanges: rarely<string[]>([], ['203.0.113.0/24']),
+    loadBalancerSourceRanges: fc.constantFrom<string[]>(
+      ...[[], [], []],
+      ['203.0.113.0/24'],
+      ['203.0.113.0/24', '192.0.2.7/31', 'fd00::/16', '10.0.0.0/33'],
+      ['::/0', '10.0.0.0/8'],
+      ['junk'],
+    ),
     ports: fc.subarray(servicePorts),
   }),
   status: fc.record({

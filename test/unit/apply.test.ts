@@ -13,6 +13,7 @@ const word = {
   external: { base: 1, count: 2, local: 1, generation: 7 },
   localOnly: true,
   externalLocalOnly: false,
+  hasRanges: false,
   affinity: true,
   affinitySeconds: 86400,
 }

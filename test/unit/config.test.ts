@@ -38,6 +38,7 @@ describe('configOf', () => {
       backendsMax: 262_144,
       midflowGraceSeconds: 1800,
       externalIpCidrs: [],
+      sourceRangeKinds: 'load-balancer',
       snatPorts: undefined,
       healthz: { host: '0.0.0.0', port: 10256 },
       metrics: { host: '127.0.0.1', port: 10249 },

@@ -22,6 +22,7 @@ function createCluster(rules: Partial<ExposureRules> = {}): FakeCluster {
   const cluster = createFakeCluster(smallLimits, {
     nodePortAddresses: { kind: 'primary' },
     externalRanges: [],
+    sourceRangeKinds: 'load-balancer',
     ...rules,
   })
   cluster.upsert('Node', node)
@@ -133,14 +134,8 @@ describe('load balancer addresses', () => {
       '10.96.0.10 is the cluster IP of Service default/dns',
     ],
     [
-      'source ranges, which nobody checks yet',
+      'source ranges, which the packet programs check',
       { loadBalancerSourceRanges: ['203.0.113.0/24'] },
-      [{ ip: '198.51.100.1' }],
-      '198.51.100.1 has source ranges, so it is left to the load balancer',
-    ],
-    [
-      'source ranges for all',
-      { loadBalancerSourceRanges: ['0.0.0.0/0'] },
       [{ ip: '198.51.100.1' }],
       '',
     ],

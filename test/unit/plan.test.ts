@@ -71,7 +71,13 @@ describe('planPass()', () => {
   })
 
   it('serves as many endpoints as a word can count, and says so', () => {
-    const cluster = createFakeCluster({ keys: 8, indexes: 8, slots: 70_000, ids: 70_000 })
+    const cluster = createFakeCluster({
+      keys: 8,
+      indexes: 8,
+      slots: 70_000,
+      ids: 70_000,
+      ranges: 8,
+    })
     addService(cluster, 'a', '10.96.0.1')
     for (let slice = 0; slice < 7; slice++) {
       cluster.upsert('EndpointSlice', {
