@@ -8,6 +8,7 @@ import {
   frontendName,
   frontendRef,
   frontendWord,
+  sourceRangeKey,
 } from '../../src/datapath/abi.ts'
 import { apply, MapWriteError } from '../../src/datapath/apply.ts'
 import { openDatapathMaps, type KernelMaps, type MapHandles } from '../../src/datapath/maps.ts'
@@ -58,6 +59,7 @@ function openMaps(isMapped: boolean): Opened {
     frontendNames: array(frontendName.size, limits.indexes),
     backends: array(backend.size, limits.slots),
     backendStates,
+    sourceRanges: create(MapType.LPM_TRIE, [sourceRangeKey.size, 4], limits.ranges + 1, 1),
     wordsMemory: map(frontendWords),
     statesMemory: map(backendStates),
     clearStats: (index) => cleared.push(index),
@@ -78,7 +80,13 @@ function manyOps(): { readonly ops: readonly MapOp[]; readonly dump: RawDump } {
   const ops: MapOp[] = []
   const service = (at: number): object => ({
     metadata: { name: `web-${at}` },
-    spec: { clusterIP: `10.96.${at >> 8}.${at & 255}`, ports: [{ port: 80 }] },
+    spec: {
+      type: at < 40 ? 'LoadBalancer' : 'ClusterIP',
+      clusterIP: `10.96.${at >> 8}.${at & 255}`,
+      ports: [{ port: 80 }],
+      loadBalancerSourceRanges: [`10.${at}.0.0/16`, '10.0.0.0/8'],
+    },
+    status: { loadBalancer: { ingress: [{ ip: `198.51.100.${at & 255}` }] } },
   })
   const slice = (at: number, count: number): object => ({
     metadata: { name: `web-${at}`, labels: { 'kubernetes.io/service-name': `web-${at}` } },
@@ -101,7 +109,8 @@ function manyOps(): { readonly ops: readonly MapOp[]; readonly dump: RawDump } {
 
 function comparable(dump: RawDump): object {
   const keys = dump.keys.map(([key, value]) => `${key.toString('hex')} ${value.toString('hex')}`)
-  return { ...dump, keys: keys.sort() }
+  const ranges = dump.ranges.map((key) => key.toString('hex'))
+  return { ...dump, keys: keys.sort(), ranges: ranges.sort() }
 }
 
 describe('kernel maps', () => {

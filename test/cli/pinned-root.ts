@@ -12,6 +12,7 @@ import {
   frontendRef,
   frontendStats,
   frontendWord,
+  sourceRangeKey,
 } from '../../src/datapath/abi.ts'
 import { openDatapathMaps, openMap, type KernelMaps } from '../../src/datapath/maps.ts'
 import { pin } from '../../src/datapath/native.ts'
@@ -19,7 +20,10 @@ import { possibleCpus } from '../../src/datapath/percpu.ts'
 import { binding, check } from '../../src/datapath/native-binding.ts'
 import { rootPaths } from '../../src/datapath/root.ts'
 
-const { HASH, ARRAY, LRU_HASH, PERCPU_ARRAY } = MapType
+const { HASH, ARRAY, LRU_HASH, PERCPU_ARRAY, LPM_TRIE } = MapType
+
+/** BPF_F_NO_PREALLOC, without which there are no tries. */
+const noPrealloc = 1
 
 const definitions = {
   frontends: [HASH, frontendKey.size, frontendRef.size, 64],
@@ -27,6 +31,7 @@ const definitions = {
   frontend_names: [ARRAY, 4, frontendName.size, 16],
   backends: [ARRAY, 4, backend.size, 32],
   backend_states: [ARRAY, 4, backendState.size, 32],
+  source_ranges: [LPM_TRIE, sourceRangeKey.size, 4, 16],
   flows: [LRU_HASH, flowKey.size, flow.size, 1024],
   half_open: [LRU_HASH, flowKey.size, flow.size, 128],
   counters: [PERCPU_ARRAY, 4, 8, counterNames.length],
@@ -56,7 +61,8 @@ export function makePinnedRoot(): PinnedRoot {
   }
   const refs = new Map<string, MapRef>()
   for (const [name, [type, keySize, valueSize, maxEntries]] of Object.entries(definitions)) {
-    const map = createMap({ type, keySize, valueSize, maxEntries, name })
+    const flags = type === LPM_TRIE ? noPrealloc : 0
+    const map = createMap({ type, keySize, valueSize, maxEntries, flags, name })
     pin(map.fd, join(root.maps, name))
     refs.set(name, map)
   }
@@ -69,6 +75,7 @@ export function makePinnedRoot(): PinnedRoot {
       frontendNames: fd('frontend_names'),
       backends: fd('backends'),
       backendStates: fd('backend_states'),
+      sourceRanges: fd('source_ranges'),
       clearStats: () => undefined,
     }),
     setFlow(table, key, value) {

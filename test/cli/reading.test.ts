@@ -36,6 +36,7 @@ describe('what is pinned can be read without an agent', () => {
           portName: '',
           backends: [at(six)],
           localOnly: true,
+          sourceRanges: ['fd00::/8'],
           generation: 4,
         },
         {
@@ -69,6 +70,7 @@ describe('what is pinned can be read without an agent', () => {
     const one = await read('services', '--service', 'kube-system/kube-dns:dns', '-o', 'wide')
     assert.doesNotMatch(one, /default\/web/)
     assert.match(one, /affinity=60s/)
+    assert.match(await read('services', '-o', 'wide'), /local-only,source-ranges=fd00::\/8 /)
     const list = JSON.parse(await read('services', '-o', 'json')) as { flows: unknown }[]
     assert.deepEqual(list[0]!.flows, [{ backend: '[fd01::5]:8080', active: 1, inactive: 2 }])
   })

@@ -22,6 +22,7 @@ const word = {
 }
 const dnsSet = { base: 4, count: 2, local: 1, generation: 3 }
 const webSet = { base: 8, count: 2, local: 1, generation: 4 }
+const webPolicy = { localOnly: true, externalLocalOnly: true, hasRanges: true }
 const ops: readonly MapOp[] = [
   ...[here, there, leaving, six, sixAway].map(({ id, generation }): MapOp => ({
     kind: 'state',
@@ -33,6 +34,8 @@ const ops: readonly MapOp[] = [
   { kind: 'slots', index: 2, base: 8, slots: [six, sixAway] },
   { kind: 'name', index: 1, frontend: 'ClusterIP', text: 'kube-system/kube-dns:dns' },
   { kind: 'name', index: 2, frontend: 'NodePort', text: 'default/web' },
+  { kind: 'range', index: 2, range: 'fd00::/8' },
+  { kind: 'range', index: 1, range: '10.0.0.0/8' },
   {
     kind: 'word',
     index: 1,
@@ -49,7 +52,7 @@ const ops: readonly MapOp[] = [
     kind: 'word',
     index: 2,
     text: '',
-    word: { ...word, ...webSet, external: webSet, localOnly: true, externalLocalOnly: true },
+    word: { ...word, ...webSet, external: webSet, ...webPolicy },
   },
   { kind: 'key', key: vipKey(dns.address), index: UNUSED_PORT },
   { kind: 'key', key: frontendKey(dns.address, dns.port, dns.protocol), index: 1 },
