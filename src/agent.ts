@@ -61,9 +61,9 @@ async function serve({ config, root, log }: Start): Promise<void> {
   const events = openEvents(config, log, signal)
   const reports = openReports({ config, datapath, log, events, failed })
   const control = openControl({ config, datapath, reports, log })
-  const { cluster } = control
+  const { cluster, serviceRanges } = control
   const connected = events.connect.bind(events)
-  const sources = openSources(config, { cluster, log, signal, reports, connected })
+  const sources = openSources(config, { cluster, serviceRanges, log, signal, reports, connected })
   sources.ended.catch(failed)
   watchConfig(config, signal, failed)
   let following: Following | undefined

@@ -62,6 +62,8 @@ export interface Config {
   readonly midflowGraceSeconds: number
   readonly externalIpCidrs: readonly string[]
   readonly sourceRangeKinds: SourceRangeKinds
+  /** Undefined: those of the cluster's ServiceCIDR objects. */
+  readonly serviceCidrs: readonly string[] | undefined
   readonly snatPorts: { readonly low: number; readonly high: number } | undefined
   /** Undefined: not served. */
   readonly healthz: BindAddress | undefined
@@ -115,6 +117,7 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
     midflowGraceSeconds: parseDuration(given(flags, 'midflow-grace'), 24 * 3600),
     externalIpCidrs: externalIpCidrsOf(flags, proxy),
     sourceRangeKinds: parseChoice(given(flags, 'source-ranges-for'), ['load-balancer', 'external']),
+    serviceCidrs: optional(flags, 'service-cidrs', parseServiceCidrs),
     snatPorts: optional(flags, 'snat-ports', parsePorts),
     healthz: parseBindAddress(healthz, healthzPort),
     metrics: parseBindAddress(metrics, metricsPort),
@@ -223,6 +226,11 @@ function externalIpCidrsOf(flags: Flags, proxy: ProxySettings): readonly string[
   const everything = ['0.0.0.0/0', '::/0']
   const fallback = proxy.allowsExternalIPs ? everything : []
   return optional(flags, 'external-ip-cidrs', parseRanges) ?? fallback
+}
+
+/* As ServiceCIDR objects say, if there are any; 'none' leaves unallocated cluster IPs alone. */
+function parseServiceCidrs(flag: Given): readonly string[] {
+  return flag.text === 'none' ? [] : parseRanges(flag)
 }
 
 function parseLogFormat(flag: Given): 'json' | 'pretty' {

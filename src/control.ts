@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os'
 import type { Config } from './config.ts'
 import { closeFd } from './datapath/native.ts'
-import { openDatapathMaps, type KernelMaps } from './datapath/maps.ts'
+import { openDatapathMaps, openMap, type KernelMaps } from './datapath/maps.ts'
+import { openNetwork, type NetworkOwner } from './datapath/network.ts'
 import { mapMemory } from './datapath/native-memory.ts'
 import { perCpuOf } from './datapath/percpu.ts'
 import type { Datapath } from './datapath/programs.ts'
@@ -18,10 +19,13 @@ import {
 import { reconcile, type PassReport, type Reconciler } from './reconcile/reconcile.ts'
 import { createSchedule, type Schedule } from './reconcile/schedule.ts'
 import type { Reports } from './reports.ts'
+import { followServiceRanges, type ServiceRangesFollower } from './service-ranges.ts'
 
 /** The control plane: cluster objects in, map writes out. */
 export interface Control {
   readonly cluster: ClusterState
+  readonly network: NetworkOwner
+  readonly serviceRanges: ServiceRangesFollower
   nodeAddresses(): readonly string[]
   onNode(listener: () => void): void
   close(): void
@@ -46,7 +50,9 @@ const nodeMilliseconds = 5_000
 export function openControl(options: ControlOptions): Control {
   const { config, datapath, reports } = options
   const { nodeAddress, nodePortAddresses } = config.proxy
-  const watched: Watched = { addresses: ownAddresses(config), changed: () => undefined }
+  const { network, serviceRanges } = openServiceRanges(options)
+  const addresses = ownAddresses(config)
+  const watched: Watched = { addresses, changed: () => undefined, serviceRanges }
   const events = eventsOf(options, watched, () => {
     reports.changed(cluster.pending())
     if (cluster.isSynced()) reports.queued()
@@ -70,6 +76,8 @@ export function openControl(options: ControlOptions): Control {
   const stopFollowing = followNode(cluster, reports)
   return {
     cluster,
+    network,
+    serviceRanges,
     nodeAddresses: () => watched.addresses,
     onNode: (listener) => (watched.changed = listener),
     close: () => {
@@ -84,9 +92,22 @@ function ownAddresses({ proxy: { nodeAddress } }: Config): readonly string[] {
   return nodeAddress === undefined ? [] : [nodeAddress]
 }
 
+function openServiceRanges({
+  config,
+  datapath,
+  log,
+}: ControlOptions): Pick<Control, 'network' | 'serviceRanges'> {
+  const network = openNetwork(openMap(datapath.mapFd('network')))
+  return {
+    network,
+    serviceRanges: followServiceRanges({ given: config.serviceCidrs, network, log }),
+  }
+}
+
 interface Watched {
   addresses: readonly string[]
   changed: () => void
+  readonly serviceRanges: ServiceRangesFollower
 }
 
 function eventsOf(
@@ -107,6 +128,7 @@ function eventsOf(
         log.info({ addresses }, 'Successfully retrieved NodeIPs')
       watched.addresses = addresses
       reports.node(node)
+      watched.serviceRanges.node(node)
       watched.changed()
     },
   }

@@ -3,16 +3,18 @@ import type { Config, Source } from './config.ts'
 import { followClusterFile } from './kube/cluster-file.ts'
 import { loadClusterAccess } from './kube/kubeconfig.ts'
 import { reflect } from './kube/reflect.ts'
-import { endpointSlices, nodeResource, services } from './kube/resources.ts'
+import { endpointSlices, nodeResource, serviceCidrs, services } from './kube/resources.ts'
 import { createTransport, type Transport } from './kube/transport.ts'
 import type { ReflectorHealth } from './kube/sink.ts'
 import type { Log } from './log.ts'
 import type { RequestObservation } from './metrics/kubernetes.ts'
 import type { ClusterState } from './reconcile/cluster-state.ts'
 import type { Reports } from './reports.ts'
+import type { ServiceRangesFollower } from './service-ranges.ts'
 
 export interface SourceOptions {
   readonly cluster: ClusterState
+  readonly serviceRanges: ServiceRangesFollower
   readonly log: Log
   readonly signal: AbortSignal
   readonly reports: Reports
@@ -30,15 +32,17 @@ export interface Sources {
 
 /** Starts the sources that the configuration names. */
 export function openSources(config: Config, options: SourceOptions): Sources {
-  const { cluster, log, signal, reports, connected } = options
+  const { cluster, serviceRanges, log, signal, reports, connected } = options
   const targets = [
     { resource: services, sink: cluster.services },
     { resource: endpointSlices, sink: cluster.endpointSlices },
     { resource: nodeResource(config.nodeName), sink: cluster.node },
   ]
+  if (serviceRanges.sink) targets.push({ resource: serviceCidrs, sink: serviceRanges.sink })
   const usable = Promise.withResolvers<undefined>()
   const onHealth = (health: ReflectorHealth): void => {
     reports.reflector(health)
+    if (health.resource === serviceCidrs.kind) serviceRanges.health(health)
     if (health.synced) usable.resolve(undefined)
   }
   const follow = async (): Promise<void> => {

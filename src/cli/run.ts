@@ -33,6 +33,10 @@ export const runOptions: Readonly<Record<string, Options>> = {
     'frontends that loadBalancerSourceRanges are for: load-balancer, or external (all but ClusterIP)',
     { default: 'load-balancer' },
   ),
+  'service-cidrs': text(
+    'ranges of cluster IPs, whose unused addresses are not routed on, or none; ' +
+      'default: those of the ServiceCIDR objects',
+  ),
   'snat-ports': text('source ports towards backends on other nodes, LOW-HIGH; default: 1024-65535'),
   'flow-table-entries': text('room for established flow halves; default: from memory'),
   'frontends-max': text('room for frontends; default: 65536'),

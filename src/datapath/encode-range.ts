@@ -1,4 +1,4 @@
-import { familyOf, readAddress, writeAddress } from '../model/address.ts'
+import { familyOf, readAddress } from '../model/address.ts'
 import { sourceRangeKey } from './abi.ts'
 
 /** A range of clients that may use the frontend at an index. */

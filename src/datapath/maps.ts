@@ -56,14 +56,7 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
     setKeys: (keys, values, count) =>
       setAll(frontends, (at) => part(keys, frontendKey.size, at), values, count),
     deleteKeys: (keys, count) => deleteAll(frontends, keys, count),
-    setRanges: (keys, count) => {
-      const size = sourceRangeKey.size
-      if (ranges !== undefined)
-        setAll(ranges, (at) => part(keys, size, at), rangeValues(count), count)
-    },
-    deleteRanges: (keys, count) => {
-      if (ranges !== undefined) deleteAll(ranges, keys, count)
-    },
+    ...rangeWriters(ranges),
     setSlots: (positions, values) => setEntries(backends, positions, values),
     setNames: (indexes, values) => setEntries(names, indexes, values),
     storeWord: (index, values) => words.store(index, values),
@@ -73,11 +66,20 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
       limits,
       keys: [...frontends.getBatch(4096)].flat(),
       words: words.load(),
-      ranges: ranges === undefined ? [] : [...ranges.keys()],
+      ranges: [...(ranges?.keys() ?? [])],
       names: readArray(names, frontendName.size),
       slots: readArray(backends, backend.size),
       states: states.load(),
     }),
+  }
+}
+
+function rangeWriters(map: RawMap | undefined): Pick<DatapathMaps, 'setRanges' | 'deleteRanges'> {
+  if (map === undefined) return { setRanges: () => undefined, deleteRanges: () => undefined }
+  const key = (keys: Buffer, at: number): Buffer => part(keys, sourceRangeKey.size, at)
+  return {
+    setRanges: (keys, count) => setAll(map, (at) => key(keys, at), rangeValues(count), count),
+    deleteRanges: (keys, count) => deleteAll(map, keys, count),
   }
 }
 

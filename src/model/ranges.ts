@@ -21,6 +21,14 @@ export function coversFamily(ranges: readonly string[], family: Family): boolean
   return ranges.includes(family === 4 ? '0.0.0.0/0' : '::/0')
 }
 
+/** Whether two canonical ranges have an address in common: then one is within the other. */
+export function rangesOverlap(a: string, b: string): boolean {
+  const [one, other] = [readRange(a), readRange(b)]
+  if (one.family !== other.family) return false
+  const [outer, inner] = one.bits <= other.bits ? [one, other] : [other, one]
+  return contains(outer, inner.start)
+}
+
 interface Range {
   readonly family: Family
   readonly start: Uint8Array

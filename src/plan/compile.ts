@@ -214,6 +214,8 @@ function fixedPart(
   index: number,
   keys: readonly FrontendKey[],
 ): Omit<FrontendImage, SetPart> {
+  const refuseRanges = (left: number): void =>
+    refuse('source-ranges-full', `no room for ${left} ranges, which let nobody in`)
   return {
     index,
     servicePort: frontend.servicePort,
@@ -227,8 +229,10 @@ function fixedPart(
     localOnly: frontend.localOnly,
     externalLocalOnly: frontend.externalLocalOnly,
     affinitySeconds: frontend.affinitySeconds,
-    sourceRanges: fitRanges(state, index, frontend.sourceRanges, ranges, (left) =>
-      refuse('source-ranges-full', `no room for ${left} ranges, which let nobody in`),
+    sourceRanges: fitRanges(
+      { state, budget: ranges, refuse: refuseRanges },
+      index,
+      frontend.sourceRanges,
     ),
   }
 }

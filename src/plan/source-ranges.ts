@@ -2,10 +2,15 @@ import type { Changes } from './changes.ts'
 import type { FrontendImage } from './image.ts'
 import type { PlanState } from './state.ts'
 
-/** The ranges of one Service's frontends: what they may add, and who is told when they may not. */
+/** The ranges that the frontends of one Service will add. */
 export interface RangeBudget {
-  /** Ranges that earlier frontends of the Service will add. */
   added: number
+}
+
+interface RangeFit {
+  readonly state: PlanState
+  readonly budget: RangeBudget
+  readonly refuse: (left: number) => void
 }
 
 /**
@@ -13,11 +18,9 @@ export interface RangeBudget {
  * full the rest let nobody in, and `refuse` is told how many.
  */
 export function fitRanges(
-  state: PlanState,
+  { state, budget, refuse }: RangeFit,
   index: number,
   wanted: readonly string[] | undefined,
-  budget: RangeBudget,
-  refuse: (left: number) => void,
 ): readonly string[] | undefined {
   if (wanted === undefined || wanted.length === 0) return wanted
   const known = state.ranges.get(index)

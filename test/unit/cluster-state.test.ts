@@ -56,7 +56,11 @@ test('clusterState: an address given for the node is its primary one, with and w
   const told: (readonly string[] | undefined)[] = []
   const node = (seen: Node | undefined): void => void told.push(seen?.addresses)
   const events = { changed: () => undefined, refused: () => undefined, node }
-  const rules = { nodePortAddresses: { kind: 'primary' }, externalRanges: [] } as const
+  const rules = {
+    nodePortAddresses: { kind: 'primary' },
+    externalRanges: [],
+    sourceRangeKinds: 'load-balancer',
+  } as const
   const state = createClusterState('node1', events, rules, '192.0.2.7')
   const nodePorts = (): string[] =>
     (state.resolve('default/web' as ServiceName)?.frontends ?? [])

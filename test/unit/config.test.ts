@@ -39,6 +39,7 @@ describe('configOf', () => {
       midflowGraceSeconds: 1800,
       externalIpCidrs: [],
       sourceRangeKinds: 'load-balancer',
+      serviceCidrs: undefined,
       snatPorts: undefined,
       healthz: { host: '0.0.0.0', port: 10256 },
       metrics: { host: '127.0.0.1', port: 10249 },
