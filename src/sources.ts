@@ -41,8 +41,10 @@ export function openSources(config: Config, options: SourceOptions): Sources {
   if (serviceRanges.sink) targets.push({ resource: serviceCidrs, sink: serviceRanges.sink })
   const usable = Promise.withResolvers<undefined>()
   const onHealth = (health: ReflectorHealth): void => {
-    reports.reflector(health)
-    if (health.resource === serviceCidrs.kind) serviceRanges.health(health)
+    const isOptional = health.resource === serviceCidrs.kind
+    if (isOptional) serviceRanges.health(health)
+    // a server without them is no reason for an alarm
+    if (!isOptional || health.synced) reports.reflector(health)
     if (health.synced) usable.resolve(undefined)
   }
   const follow = async (): Promise<void> => {
