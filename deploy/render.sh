@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 mkdir -p rendered
-for overlay in base kubeadm canary monitoring; do
+for overlay in base kubeadm canary monitoring cleanup; do
   kubectl kustomize "kustomize/$overlay" > "rendered/$overlay.yaml"
 done

@@ -23,6 +23,7 @@ for (const overlay of overlays) {
     const { metadata, spec } = daemonSet(manifests)
     const pod = spec.template.spec
     const container = pod.containers[0]!
+    const { args = [], env = [] } = container
 
     test('is rendered as kustomize renders it (deploy/render.sh)', (t) => {
       const path = fileURLToPath(new URL(`../../deploy/kustomize/${overlay}`, import.meta.url))
@@ -69,9 +70,9 @@ for (const overlay of overlays) {
       const rollingUpdate = { maxSurge: 1, maxUnavailable: 0 }
       assert.deepEqual(spec.updateStrategy, { type: 'RollingUpdate', rollingUpdate })
       assert.equal(container.ports, undefined)
-      assert.ok(container.args.includes('--if-owned=wait'))
+      assert.ok(args.includes('--if-owned=wait'))
       const file = container.startupProbe.exec.command.at(-1)!
-      assert.ok(container.args.includes(`--ready-file=${file}`))
+      assert.ok(args.includes(`--ready-file=${file}`))
     })
 
     test('gives flags that exist, and the image of this version', () => {
@@ -79,18 +80,17 @@ for (const overlay of overlays) {
         readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
       ) as { version: string }
       assert.equal(container.image, `kube-shunt:${version}`)
-      const words = [...container.command, ...container.args].filter((word) => word.startsWith('-'))
+      const words = [...container.command, ...args].filter((word) => word.startsWith('-'))
       for (const word of words) assert.ok(word.slice(2).split('=')[0]! in runOptions, word)
     })
 
     test('probes the ports that its configuration opens', () => {
-      const { livenessProbe, readinessProbe } = container
-      assert.equal(livenessProbe.httpGet.path, '/livez')
-      assert.equal(readinessProbe.httpGet.path, '/healthz')
-      assert.equal(livenessProbe.httpGet.port, readinessProbe.httpGet.port)
+      const live = container.livenessProbe!.httpGet
+      const ready = container.readinessProbe!.httpGet
+      assert.deepEqual([live.path, ready.path, ready.port], ['/livez', '/healthz', live.port])
       const config = manifests.find(({ kind }) => kind === 'ConfigMap')?.data?.['config.conf']
       const port = /^healthzBindAddress: .*:(\d+)$/m.exec(config ?? '')?.[1] ?? '10256'
-      assert.equal(livenessProbe.httpGet.port, Number(port))
+      assert.equal(live.port, Number(port))
     })
 
     test('names only what is there', () => {
@@ -114,7 +114,7 @@ for (const overlay of overlays) {
         binding.subjects!.map(({ name }) => name),
         [pod.serviceAccountName],
       )
-      for (const { valueFrom } of container.env)
+      for (const { valueFrom } of env)
         assert.equal(valueFrom?.configMapKeyRef?.name ?? configMap, configMap)
     })
 
@@ -127,21 +127,37 @@ for (const overlay of overlays) {
   })
 }
 
-test('the role: services, slices and nodes are read, events are written, and that is all', () => {
+test('the role: services, slices, nodes and service ranges are read, events written, nothing else', () => {
   const role = rendered('base').find(({ kind }) => kind === 'ClusterRole')!
   const read = ['get', 'list', 'watch']
   assert.deepEqual(role.rules, [
     { apiGroups: [''], resources: ['services', 'nodes'], verbs: read },
     { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: read },
+    { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: read },
     { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
   ])
 })
 
-test('the canary does not select the pods of the base, nor they its', () => {
-  const labels = (overlay: 'base' | 'canary') => daemonSet(rendered(overlay)).spec.selector
-  assert.notDeepEqual(labels('base'), labels('canary'))
+test('no DaemonSet selects the pods of another', () => {
+  const names = (['base', 'canary', 'cleanup'] as const).map(
+    (overlay) => daemonSet(rendered(overlay)).spec.selector.matchLabels['app.kubernetes.io/name'],
+  )
+  assert.deepEqual(names, ['kube-shunt', 'kube-shunt-canary', 'kube-shunt-cleanup'])
   const node = daemonSet(rendered('canary')).spec.template.spec.nodeSelector
   assert.equal(node['kube-shunt.io/canary'], 'true')
+})
+
+test('the cleanup has no account, no probes of an agent, and the same rights', (t) => {
+  const pod = daemonSet(rendered('cleanup')).spec.template.spec
+  const agent = daemonSet(rendered('base')).spec.template.spec
+  const [container] = pod.containers
+  assert.deepEqual(container!.securityContext, agent.containers[0]!.securityContext)
+  assert.deepEqual([container!.livenessProbe, container!.env], [undefined, []])
+  assert.equal(pod.automountServiceAccountToken, false)
+  const path = fileURLToPath(new URL('../../deploy/kustomize/cleanup', import.meta.url))
+  const { stdout, error } = spawnSync('kubectl', ['kustomize', path])
+  if (error !== undefined) return t.skip('kubectl is not installed')
+  assert.equal(stdout.toString(), renderedText('cleanup'))
 })
 
 test('alerts ask for metrics that exist, and monitoring for the port that is opened', async () => {

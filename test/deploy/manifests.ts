@@ -33,6 +33,7 @@ export interface DaemonSet extends Manifest {
 export interface PodSpec {
   readonly priorityClassName?: string
   readonly serviceAccountName: string
+  readonly automountServiceAccountToken?: boolean
   readonly hostNetwork: boolean
   readonly hostPID?: boolean
   readonly hostIPC?: boolean
@@ -47,8 +48,8 @@ export interface Container {
   readonly name: string
   readonly image: string
   readonly command: readonly string[]
-  readonly args: readonly string[]
-  readonly env: readonly Variable[]
+  readonly args?: readonly string[]
+  readonly env?: readonly Variable[]
   readonly ports?: unknown
   readonly securityContext: {
     readonly privileged: boolean
@@ -59,8 +60,8 @@ export interface Container {
   }
   readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string>>>>
   readonly startupProbe: { readonly exec: { readonly command: readonly string[] } }
-  readonly livenessProbe: HttpProbe
-  readonly readinessProbe: HttpProbe
+  readonly livenessProbe?: HttpProbe
+  readonly readinessProbe?: HttpProbe
   readonly volumeMounts: readonly Mount[]
 }
 
@@ -89,8 +90,9 @@ export interface Volume {
   readonly emptyDir?: unknown
 }
 
+/** Those that run the agent. */
 export const overlays = ['base', 'kubeadm', 'canary', 'monitoring'] as const
-export type Overlay = (typeof overlays)[number]
+export type Overlay = (typeof overlays)[number] | 'cleanup'
 
 /** The text of a rendered overlay. */
 export function renderedText(overlay: Overlay): string {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { hostPort } from '../cluster/addressing.ts'
 import { eventually, untilServed, vipPort } from '../e2e/serving.ts'
@@ -80,6 +81,23 @@ test('beside a kube-proxy the canary serves, on ports of its own', async (t) => 
   assert.doesNotMatch(pod.log(), /EADDRINUSE/)
   const answer = await node.exec(['curl', '--silent', '--fail', 'http://127.0.0.1:10356/livez'])
   assert.match(answer.stdout, /"healthy":true/)
+})
+
+test('the cleanup waits for nothing, takes everything away and says so', async (t) => {
+  const node = deployed.cluster.nodes[0]!
+  const agent = deployed.start(node, 'base')
+  await untilStarted(agent)
+  const early = await deployed.start(node, 'cleanup').process.exited
+  assert.equal(early.code, 4, early.stderr)
+  await agent.stop()
+  assert.ok(existsSync(`${node.bpffs}/kube-shunt`))
+  const pod = deployed.start(node, 'cleanup')
+  t.after(() => killAll([agent, pod]))
+  await untilStarted(pod)
+  assert.equal(existsSync(`${node.bpffs}/kube-shunt`), false)
+  assert.match(pod.log(), /hooks freed/)
+  const { code } = await pod.stop()
+  assert.equal(code, 0)
 })
 
 const holdPorts = `let left = 2

@@ -121,7 +121,7 @@ function capabilityMask({ securityContext }: Container): string {
 }
 
 /* As kubelet: the API server's Service, unless the container says otherwise, and the image's own. */
-function environment(setting: PodSetting, { env }: Container): string[] {
+function environment(setting: PodSetting, { env = [] }: Container): string[] {
   const { apiServer } = setting
   const variables = new Map([
     ['PATH', '/usr/local/bin:/usr/bin'],
@@ -146,7 +146,7 @@ function valueOf(
   return configMap(manifests, reference.name)[reference.key]
 }
 
-function commandOf({ node }: PodSetting, { command, args }: Container): string[] {
+function commandOf({ node }: PodSetting, { command, args = [] }: Container): string[] {
   return [...command, ...args].map((word) => word.replaceAll('$(NODE_NAME)', node.name))
 }
 
