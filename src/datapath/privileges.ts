@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { ShuntError } from '../errors.ts'
+import { binding } from './native-binding.ts'
 
 /** Bits of the capabilities that loading and attaching programs take. */
 const bits = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const
@@ -18,9 +20,15 @@ export function missingCapabilities(status = readFileSync('/proc/self/status', '
 /** Refuses before anything is made, because half of the rights make half of the node. */
 export function requirePrivileges(): void {
   const missing = missingCapabilities()
-  if (missing.length === 0) return
+  const what = 'loading BPF programs: '
+  if (missing.length > 0)
+    throw new ShuntError('KSH_PRIVILEGE', `${what}this process lacks ${missing.join(', ')}`)
+  const errno = -binding().objGet('/no such pin')
+  if (![constants.errno.EPERM, constants.errno.EACCES, constants.errno.ENOSYS].includes(errno))
+    return
   throw new ShuntError(
     'KSH_PRIVILEGE',
-    `loading BPF programs: this process lacks ${missing.join(', ')}`,
+    `${what}the system call bpf is denied to this process although it has the capabilities; ` +
+      'look for a seccomp profile or a security module',
   )
 }

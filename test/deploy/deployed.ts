@@ -10,6 +10,7 @@ import { createAuthority } from '../kube/support/certificates.ts'
 import { daemonSet, rendered, type Manifest, type Overlay } from './manifests.ts'
 import { startPod, type PodSetting, type RunningPod } from './pod.ts'
 import type { Image } from './root-file-system.ts'
+import { readProfile, type Profile } from './seccomp.ts'
 
 const token = 'the-token-of-the-service-account'
 const account = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -20,13 +21,16 @@ export interface Deployed {
   readonly server: ApiServer
   readonly authority: string
   /** Starts the pod of an overlay's DaemonSet on a node. */
-  readonly start: (
-    node: ClusterNode,
-    overlay: Overlay,
-    more?: readonly Manifest[],
-    /** Default: the one this was made with. */
-    other?: Image,
-  ) => RunningPod
+  readonly start: (node: ClusterNode, overlay: Overlay, options?: StartOptions) => RunningPod
+}
+
+export interface StartOptions {
+  /** Objects besides the overlay's. */
+  readonly more?: readonly Manifest[]
+  /** Default: the one the cluster was made with. */
+  readonly image?: Image
+  /** The system call filter; default: ours. */
+  readonly profile?: Profile
 }
 
 /** Once for all tests of a file: every pod answers, Service 1 has those named b behind it. */
@@ -66,7 +70,7 @@ async function connect(cluster: Cluster, image: () => Image): Promise<Deployed> 
     cluster,
     server,
     authority: where,
-    start(node, overlay, more = [], other = image()) {
+    start(node, overlay, { more = [], image: other = image(), profile = readProfile() } = {}) {
       const manifests = [...rendered(overlay), ...more]
       const setting: PodSetting = {
         image: other,
@@ -75,6 +79,7 @@ async function connect(cluster: Cluster, image: () => Image): Promise<Deployed> 
         manifests,
         serviceAccount,
         apiServer: { host, port },
+        profile,
         directory: mkdtempSync(join(cluster.directory, 'pod-')),
       }
       return startPod(setting)

@@ -7,6 +7,7 @@ import { deployedForAll, kubeadmConfigMap, untilStarted } from './deployed.ts'
 import { rendered, type Rule } from './manifests.ts'
 import type { RunningPod } from './pod.ts'
 import { imageForAll } from './root-file-system.ts'
+import { readProfile } from './seccomp.ts'
 import { updateWithSurge } from './update.ts'
 
 const image = imageForAll()
@@ -53,7 +54,7 @@ test('the API server is asked for nothing that the role does not allow', async (
 test("with kubeadm's ConfigMap and command it serves, and commands answer inside the pod", async (t) => {
   const { cluster } = deployed
   const node = cluster.nodes[0]!
-  const pod = deployed.start(node, 'kubeadm', [kubeadmConfigMap(deployed)])
+  const pod = deployed.start(node, 'kubeadm', { more: [kubeadmConfigMap(deployed)] })
   t.after(() => killAll([pod]))
   await untilStarted(pod)
   await untilServed(node.pod('a'), vip())
@@ -98,6 +99,19 @@ test('the cleanup waits for nothing, takes everything away and says so', async (
   assert.match(pod.log(), /hooks freed/)
   const { code } = await pod.stop()
   assert.equal(code, 0)
+})
+
+test('where a filter denies bpf(2) the agent ends with 3 and names it', async () => {
+  const ours = readProfile()
+  const syscalls = ours.syscalls.map((entry) => ({
+    ...entry,
+    names: entry.names.filter((name) => name !== 'bpf'),
+  }))
+  const node = deployed.cluster.nodes[1]!
+  const pod = deployed.start(node, 'base', { profile: { ...ours, syscalls } })
+  const { code, stderr } = await pod.process.exited
+  assert.equal(code, 3, stderr)
+  assert.match(stderr, /the system call bpf is denied .* seccomp profile/)
 })
 
 const holdPorts = `let left = 2

@@ -4,7 +4,7 @@ import { runProcess } from '../cluster/process.ts'
 import type { ClusterNode, Output, Running } from '../cluster/types.ts'
 import type { Container, DaemonSet, Manifest, Mount, PodSpec, Variable } from './manifests.ts'
 import type { Image } from './root-file-system.ts'
-import { filterOf, readProfile } from './seccomp.ts'
+import { filterOf, type Profile } from './seccomp.ts'
 
 /** A DaemonSet's pod on a node of namespaces, as kubelet and a runtime would start it. */
 export interface PodSetting {
@@ -17,6 +17,8 @@ export interface PodSetting {
   readonly serviceAccount: string
   /** What kubelet tells every pod of the Service of the API server. */
   readonly apiServer: { readonly host: string; readonly port: string }
+  /** The system call filter. */
+  readonly profile: Profile
   /** For files of the pod; different for pods that run together. */
   readonly directory: string
 }
@@ -76,7 +78,7 @@ export function startPod(setting: PodSetting): RunningPod {
   const container = spec.containers[0]!
   mkdirSync(join(directory, 'root'), { recursive: true })
   const filter = join(directory, 'filter')
-  writeFileSync(filter, filterOf(readProfile()))
+  writeFileSync(filter, filterOf(setting.profile))
   const confinement = [capabilityMask(container), filter]
   const variables = environment(setting, container)
   const process = node.spawn([

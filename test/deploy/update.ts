@@ -21,7 +21,7 @@ export async function updateWithSurge(
   const client = node.pod('a')
   const vip = hostPort(cluster.clusterIp(1), vipPort)
   const [first, ...others] = images
-  const pods: RunningPod[] = [deployed.start(node, 'base', [], first)]
+  const pods: RunningPod[] = [deployed.start(node, 'base', { image: first! })]
   try {
     await untilStarted(pods[0]!)
     await untilServed(client, vip)
@@ -29,7 +29,7 @@ export async function updateWithSurge(
     const dialling = startDial(client, vip, { rate: 50 })
     const livez = watchProbe(node, '/livez')
     for (const image of others) {
-      const [old, next] = [pods.at(-1)!, deployed.start(node, 'base', [], image)]
+      const [old, next] = [pods.at(-1)!, deployed.start(node, 'base', { image })]
       pods.push(next)
       await replace(old, next)
     }
