@@ -302,6 +302,7 @@ enum counter {
 	COUNT_DROP_TUPLE_TAKEN, /* no free source port towards any backend */
 	COUNT_DROP_SNAT_EXHAUSTED, /* no free source port of this node towards any backend */
 	COUNT_DROP_SNAT_NO_ADDRESS, /* this node has no address to be the client with */
+	COUNT_DROP_HOST_TO_ITSELF, /* a process of this node, and all its backends are here too */
 	COUNT_DROP_SOURCE_RANGE, /* the client is in none of the frontend's source ranges */
 	COUNT_DROP_UNALLOCATED_VIP, /* in a service range, but no Service has the address */
 	COUNT_DROP_FRAGMENT, /* later fragment of a VIP packet whose first was not seen */

@@ -51,10 +51,14 @@ __noinline int refuse_unallocated(const struct packet *packet)
 static __always_inline int resume_flow(struct __sk_buff *skb, const struct packet *packet,
 				       struct backend_set *set, __u32 now)
 {
-	enum frontend_match match = lookup_frontend(&packet->tuple, &set->frontend);
+	bool is_owned = is_vip(&packet->tuple.daddr);
+	enum frontend_match match = FRONTEND_NONE;
 	struct flow *flow;
 	bool is_offered;
 
+	/* All foreign TCP comes by here: one lookup. */
+	if (is_owned || is_node_port(packet->tuple.dport))
+		match = lookup_frontend(&packet->tuple, &set->frontend);
 	if (match == FRONTEND_NONE)
 		return is_midflow_passed() ? VERDICT_PASS : refuse_unallocated(packet);
 	flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
@@ -70,7 +74,7 @@ static __always_inline int resume_flow(struct __sk_buff *skb, const struct packe
 		count(COUNT_MIDFLOW_PASSED);
 		return VERDICT_PASS;
 	}
-	if (!is_vip(&packet->tuple.daddr))
+	if (!is_owned)
 		return VERDICT_PASS;
 	if (packet->tcp_flags & TCP_RST)
 		return drop(COUNT_DROP_MIDFLOW_RESET);
@@ -147,9 +151,10 @@ __noinline int admit_packet(struct __sk_buff *skb, const struct packet *packet,
 
 /* Gives the packet a flow (VERDICT_FOLLOW), or says what else becomes of it. */
 static __always_inline int find_server(struct __sk_buff *skb, const struct packet *packet,
-				       bool is_outside, __u32 now)
+				       enum hook hook, __u32 now)
 {
-	struct backend_set set = {.is_outside = is_outside};
+	struct backend_set set = {.is_outside = hook == HOOK_UPLINK_INGRESS,
+				  .is_from_host = hook == HOOK_UPLINK_EGRESS};
 	int verdict = admit_packet(skb, packet, &set, now);
 	int reason;
 

@@ -66,10 +66,15 @@ __noinline int fill_choice(struct hook_ctx *ctx, const struct flow_key *key,
 	flow->frontend = backend->frontend;
 	flow->backend = backend->id;
 	flow->backend_generation = backend->generation;
-	if (!set->is_outside)
+	if (set->is_from_host) {
+		if (!route_ifindex(ctx, &key->saddr, &flow->daddr))
+			return COUNT_DROP_HOST_TO_ITSELF;
+		flow->flags |= FLOW_FROM_HOST | FLOW_AT_EGRESS;
+	} else if (!set->is_outside) {
 		choose_hairpin_source(key, flow);
-	else if (!(backend->flags & BACKEND_LOCAL) && choose_snat_source(ctx, key, flow))
+	} else if (!(backend->flags & BACKEND_LOCAL) && choose_snat_source(ctx, key, flow)) {
 		return COUNT_DROP_SNAT_NO_ADDRESS;
+	}
 	fill_deltas(key, flow);
 	return 0;
 }
@@ -184,6 +189,10 @@ __noinline int create_flow(struct hook_ctx *ctx, const struct flow_key *key,
 		/* Replaced while we looked: see the set that is published now. */
 		if (failed == COUNT_DROP_BACKEND_STALE && read_backend_set(set->frontend, set))
 			failed = fill_choice(ctx, key, set, attempt, &flow);
+		/* Nobody but its own stack leads from the node to itself: perhaps another backend.
+		 */
+		if (failed == COUNT_DROP_HOST_TO_ITSELF && attempt < BACKEND_ATTEMPTS - 1)
+			continue;
 		if (failed)
 			return failed;
 		claim = enter_flow(key, &flow, now);

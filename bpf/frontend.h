@@ -20,6 +20,7 @@ struct backend_set {
 	__u16 total; /* slots there are; more than count under a local-only policy */
 	__u32 affinity_seconds; /* 0: none */
 	bool is_outside; /* the set for clients outside the cluster */
+	bool is_from_host; /* the client is a process of this node */
 	bool has_ranges; /* only for clients in source_ranges */
 	__u32 chosen; /* slot of the last choice */
 };
@@ -65,6 +66,14 @@ static __always_inline enum frontend_match lookup_frontend(const struct flow_key
 	if (find_ref(&key, index))
 		return FRONTEND_FOUND;
 	return is_vip(&tuple->daddr) ? FRONTEND_UNUSED : FRONTEND_NONE;
+}
+
+/* May it be a NodePort? Node addresses have other ports of their own. */
+static __always_inline bool is_node_port(__be16 port)
+{
+	__u32 number = bpf_ntohs(port);
+
+	return number >= node_port_first && number <= node_port_last;
 }
 
 /* Reads the published set (that for clients of set->is_outside) with one 8-byte load, so it is

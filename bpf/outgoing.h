@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * First packets of the node's own (processes of the host, and pods that the host
- * masquerades) on their way out of an uplink: their answers must find them.
+ * Packets of the node's own (processes of the host, and pods that the host
+ * masquerades) on their way out of an uplink, when they have no flow: their answers
+ * must find them, and VIPs must not leave.
  */
 #ifndef KUBE_SHUNT_OUTGOING_H
 #define KUBE_SHUNT_OUTGOING_H
 
-#include "create.h"
+#include "admit.h"
 
 /* Is it one of the addresses that this node is a client with? */
 static __always_inline bool is_own_addr(__u32 ifindex, const struct addr *addr)
@@ -17,13 +18,6 @@ static __always_inline bool is_own_addr(__u32 ifindex, const struct addr *addr)
 	if (read_uplink_addr(ifindex, is_ipv4, &own) && is_same_addr(&own, addr))
 		return true;
 	return read_uplink_addr(0, is_ipv4, &own) && is_same_addr(&own, addr);
-}
-
-static __always_inline bool is_node_port(__be16 port)
-{
-	__u32 number = bpf_ntohs(port);
-
-	return number >= node_port_first && number <= node_port_last;
 }
 
 static __always_inline void reply_key(const struct flow_key *tuple, struct flow_key *reply)
@@ -39,9 +33,11 @@ static __always_inline void reply_key(const struct flow_key *tuple, struct flow_
  * A datagram from a port that is also a NodePort: without a mark the answer would look like a
  * client of the NodePort. In `flows`, where no flood of clients reaches it.
  */
-static __always_inline void keep_own_exchange(const struct flow_key *tuple,
-					      const struct flow_key *reply, __u32 now)
+__noinline int keep_own_exchange(const struct flow_key *tuple, const struct flow_key *reply,
+				 __u32 now)
 {
+	if (!tuple || !reply)
+		return -1;
 	struct frontend_key key = {
 		.addr = tuple->saddr, .port = tuple->sport, .proto = tuple->proto};
 	struct flow own = {
@@ -57,12 +53,21 @@ static __always_inline void keep_own_exchange(const struct flow_key *tuple,
 	__u32 index;
 
 	if (!find_ref(&key, &index))
-		return;
+		return 0;
 	known = bpf_map_lookup_elem(&flows, reply);
 	if (known)
 		known->last_seen = now;
 	else if (!insert_half(&flows, reply, &own))
 		count(COUNT_FLOW_OWN);
+	return 0;
+}
+
+/* Does the node itself dial a VIP? No socket program has seen it, and its route leads out here. */
+__noinline int is_own_request(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (!packet)
+		return 0;
+	return is_vip(&packet->tuple.daddr) && is_own_addr(skb->ifindex, &packet->tuple.saddr);
 }
 
 /*

@@ -5,11 +5,16 @@
 
 #include "config.h"
 #include "flow.h"
+#include "hook.h"
 #include "maps.h"
 #include "packet.h"
+#include "snat.h"
 
-/* Out of the device the packet came from; on Ethernet to the station that sent it. */
-__noinline int send_back(struct __sk_buff *skb)
+/*
+ * To where the packet came from: out of its device, or up to the host stack if that was about to
+ * send it; on Ethernet to the station that sent it.
+ */
+__noinline int send_back(struct __sk_buff *skb, __u32 hook)
 {
 	if (l2_len) {
 		__u8 macs[2 * ETH_ALEN];
@@ -22,7 +27,32 @@ __noinline int send_back(struct __sk_buff *skb)
 		if (bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0))
 			return -1;
 	}
-	return bpf_redirect(skb->ifindex, 0);
+	return bpf_redirect(skb->ifindex, is_egress(hook) ? BPF_F_INGRESS : 0);
+}
+
+/* Reads an address of the packet as it is now. */
+static __always_inline int load_addr(struct __sk_buff *skb, __u32 at, bool is_ipv6,
+				     struct addr *addr)
+{
+	map_ipv4(addr, 0);
+	return is_ipv6 ? bpf_skb_load_bytes(skb, at, addr, sizeof(*addr))
+		       : bpf_skb_load_bytes(skb, at, &addr->word[3], 4);
+}
+
+/* Out of the device that leads to its backend: the route it took was that of the VIP. */
+__noinline int send_by_route(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (!packet)
+		return -1;
+	__u32 at =
+		packet->is_ipv6 ? offsetof(struct ipv6hdr, daddr) : offsetof(struct iphdr, daddr);
+	struct addr daddr = {};
+	__u32 ifindex;
+
+	if (load_addr(skb, packet->l3 + at, packet->is_ipv6, &daddr))
+		return -1;
+	ifindex = route_ifindex(skb, &packet->tuple.saddr, &daddr);
+	return ifindex ? bpf_redirect_neigh(ifindex, NULL, 0, 0) : -1;
 }
 
 /* Straight to a backend on the client's bridge; the kernel finds its MAC address. */

@@ -27,6 +27,12 @@ __noinline int rewrite_step(struct __sk_buff *skb, const struct packet *packet,
 	return rewrite_packet(skb, packet, &step);
 }
 
+static __always_inline bool is_from_host_to_vip(const struct flow *flow)
+{
+	return (flow->flags & (FLOW_FROM_HOST | FLOW_REVERSE)) == FLOW_FROM_HOST &&
+	       flow->frontend != FRONTEND_NOBODY;
+}
+
 /* Applies the flow's half to a packet at an uplink. */
 static __always_inline enum verdict
 translate_at_uplink(struct __sk_buff *skb, const struct packet *packet, const struct flow *flow)
@@ -38,7 +44,7 @@ translate_at_uplink(struct __sk_buff *skb, const struct packet *packet, const st
 		return drop(COUNT_DROP_REWRITE);
 	if (!(flags & FLOW_INNER))
 		count(flags & FLOW_REVERSE ? COUNT_REVERSE : COUNT_FORWARD);
-	return VERDICT_TRANSLATED;
+	return is_from_host_to_vip(flow) ? VERDICT_ROUTE : VERDICT_TRANSLATED;
 }
 
 /* Applies the flow's half to a packet of a pod and says how it leaves. */
@@ -154,9 +160,9 @@ static __always_inline int admit(struct __sk_buff *skb, const struct packet *pac
 {
 	if (hook == HOOK_POD_EGRESS)
 		return VERDICT_PASS;
-	if (hook == HOOK_UPLINK_EGRESS)
+	if (hook == HOOK_UPLINK_EGRESS && !is_own_request(skb, packet))
 		return admit_outgoing(skb, packet, now);
-	return find_server(skb, packet, is_uplink(hook), now);
+	return find_server(skb, packet, hook, now);
 }
 
 /* Everything up to the verdict. */
@@ -200,7 +206,10 @@ static __always_inline int act(struct __sk_buff *skb, enum hook hook)
 	case VERDICT_TRANSLATED:
 		return ACTION_NEXT;
 	case VERDICT_SEND_BACK:
-		action = send_back(skb);
+		action = send_back(skb, hook);
+		break;
+	case VERDICT_ROUTE:
+		action = send_by_route(skb, &packet);
 		break;
 	case VERDICT_NEIGHBOUR:
 		action = send_to_neighbour(skb, &packet);

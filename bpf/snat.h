@@ -47,9 +47,11 @@ static __always_inline bool is_snat_port(__be16 port)
 }
 
 /* The device that packets from this client to this backend leave by, or 0. */
-static __always_inline __u32 route_ifindex(struct hook_ctx *ctx, const struct addr *saddr,
-					   const struct addr *daddr)
+__noinline __u32 route_ifindex(struct hook_ctx *ctx, const struct addr *saddr,
+			       const struct addr *daddr)
 {
+	if (!saddr || !daddr)
+		return 0;
 	struct bpf_fib_lookup route = {.ifindex = ingress_ifindex(ctx)};
 	long result;
 

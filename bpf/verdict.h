@@ -15,6 +15,7 @@ enum verdict {
 	VERDICT_TRANSLATED, /* rewritten, the host stack carries on */
 	VERDICT_SEND_BACK, /* rewritten, out of the device it came from */
 	VERDICT_NEIGHBOUR, /* rewritten, to a backend on the client's bridge */
+	VERDICT_ROUTE, /* rewritten on its way out, to where its backend is */
 	VERDICT_REJECT_NO_ENDPOINT, /* tell the client */
 	VERDICT_REJECT_UNUSED_PORT, /* tell the client */
 	VERDICT_REJECT_MIDFLOW, /* tell the client */

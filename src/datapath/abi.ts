@@ -196,6 +196,7 @@ export const counterNames = [
   'drop_tuple_taken',
   'drop_snat_exhausted',
   'drop_snat_no_address',
+  'drop_host_to_itself',
   'drop_source_range',
   'drop_unallocated_vip',
   'drop_fragment',

@@ -183,6 +183,17 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
       node.fromOutside(fromOutside)
     },
   },
+  drop_host_to_itself: {
+    make() {
+      const node = northSouth(outside4)
+      node.publish(tcp(outside4.loadBalancer), ['127.0.0.5:80'])
+      return node
+    },
+    play(node) {
+      const { node: asNode, loadBalancer } = outside4
+      node.toOutside(frame({ from: `${asNode}:40000`, to: loadBalancer, tcp: 'S' }))
+    },
+  },
   drop_source_range: {
     options: { services: { [tcp(vip)]: { backends: [backend], sourceRanges: [] } } },
     play: (node) => node.fromPod(ask(v4)),
