@@ -59,7 +59,7 @@ test('dump, services, flows and status tell what a live agent does', async () =>
       status.agent.holder.pid,
       status.hooks.map(({ isAttached }) => isAttached),
     ],
-    [true, [], agents[0]!.pid, [true, true, true, true]],
+    [true, [], agents[0]!.pid, Array(6).fill(true)], // two pods and an uplink
   )
   const { resets } = await flows.stop()
   assert.equal(resets, 0)
