@@ -107,10 +107,15 @@ export function rehearseDatapath(): void {
   for (const l2Length of [14, 0]) {
     const object = openObject(objectPath('service_tc'))
     object.setGlobal('l2_len', l2Length)
-    sizeMaps(object, { flows: 1024, halfOpen: 1024, frontends: 64, backends: 64 })
-    object.load()
-    object.close()
+    rehearse(object)
   }
+  if (canCollect()) rehearse(openObject(objectPath('collect')))
+}
+
+function rehearse(object: BpfObject): void {
+  sizeMaps(object, { flows: 1024, halfOpen: 1024, frontends: 64, backends: 64 })
+  object.load()
+  object.close()
 }
 
 /** Where the compiled programs are. */
@@ -249,8 +254,12 @@ function publishPin(fd: number, path: string): void {
   renameSync(`${path}_new`, path)
 }
 
+function canCollect(): boolean {
+  return hasHelper(programTypes.tc, helpers.forEachMapElem)
+}
+
 function loadCollector(root: Root, options: LoadOptions, warnings: string[]): number | undefined {
-  if (!hasHelper(programTypes.tc, helpers.forEachMapElem)) {
+  if (!canCollect()) {
     warnings.push('no collector: this kernel lacks bpf_for_each_map_elem (5.13)')
     return undefined
   }
