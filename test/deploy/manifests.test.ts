@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { runOptions } from '../../src/cli/run.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
 import {
+  alertsOf,
   daemonSet,
   overlays,
   parseManifests,
   rendered,
   renderedText,
-  type Manifest,
 } from './manifests.ts'
 import { readProfile, syscallNumbers } from './seccomp.ts'
 
@@ -175,17 +173,6 @@ test('alerts ask for metrics that exist, and monitoring for the port that is ope
   assert.equal(monitor.match(/\$1\]?:10249/g)?.length, 2)
 })
 
-test('alert rules are accepted by promtool', (t) => {
-  const groups = (rule(rendered('monitoring')).spec as { groups: unknown }).groups
-  const directory = mkdtempSync(join(tmpdir(), 'ks-rules-'))
-  t.after(() => rmSync(directory, { recursive: true }))
-  const file = join(directory, 'rules.json')
-  writeFileSync(file, JSON.stringify({ groups }))
-  const { status, stdout, stderr, error } = spawnSync('promtool', ['check', 'rules', file])
-  if (error !== undefined) return t.skip('promtool is not installed')
-  assert.equal(status, 0, `${stdout.toString()}${stderr.toString()}`)
-})
-
 test('the seccomp profile names system calls that exist, and none that gives rights away', () => {
   const profile = readProfile()
   assert.equal(profile.defaultAction, 'SCMP_ACT_ERRNO')
@@ -205,20 +192,6 @@ test('the seccomp profile names system calls that exist, and none that gives rig
   for (const name of [...unwanted, 'keyctl', 'io_uring_setup', 'userfaultfd'])
     assert.ok(!names.includes(name), name)
 })
-
-interface Alert {
-  readonly alert: string
-  readonly expr: string
-}
-
-function rule(manifests: readonly Manifest[]): Manifest {
-  return manifests.find(({ kind }) => kind === 'PrometheusRule')!
-}
-
-function alertsOf(manifests: readonly Manifest[]): readonly Alert[] {
-  const { groups } = rule(manifests).spec as { groups: readonly { rules: readonly Alert[] }[] }
-  return groups.flatMap(({ rules }) => rules)
-}
 
 test('manifests: a text of several documents is read whole', () => {
   assert.equal(parseManifests('kind: A\n---\nkind: B\n---\n').length, 2)

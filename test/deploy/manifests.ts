@@ -117,3 +117,24 @@ export function daemonSet(manifests: readonly Manifest[]): DaemonSet {
   if (found === undefined || more.length > 0) throw new Error('not exactly one DaemonSet')
   return found as DaemonSet
 }
+
+export interface Alert {
+  readonly alert: string
+  readonly expr: string
+  readonly labels: { readonly severity: string }
+}
+
+interface RuleGroup {
+  readonly rules: readonly Alert[]
+}
+
+/** The groups of the PrometheusRule among these objects. */
+export function ruleGroups(manifests: readonly Manifest[]): readonly RuleGroup[] {
+  const { spec } = manifests.find(({ kind }) => kind === 'PrometheusRule')!
+  return (spec as { groups: readonly RuleGroup[] }).groups
+}
+
+/** All their alerts. */
+export function alertsOf(manifests: readonly Manifest[]): readonly Alert[] {
+  return ruleGroups(manifests).flatMap(({ rules }) => rules)
+}
