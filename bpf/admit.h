@@ -23,23 +23,29 @@ static __always_inline bool is_in_range(const struct addr *addr, const struct se
 	return true;
 }
 
-/* Nobody has this address, and it can only be a cluster IP: a router would send it back to us. */
-__noinline int refuse_unallocated(const struct packet *packet)
+/* Can this address only be a cluster IP? */
+static __always_inline bool is_service_addr(const struct addr *addr)
 {
-	if (!packet)
-		return VERDICT_PASS;
 	__u32 zero = 0;
 	struct network *known = bpf_map_lookup_elem(&network, &zero);
 
 	if (!known)
-		return VERDICT_PASS;
+		return false;
 	for (__u32 i = 0; i < SERVICE_RANGES_MAX; i++) {
 		if (i >= known->range_count)
 			break;
-		if (is_in_range(&packet->tuple.daddr, &known->service_ranges[i]))
-			return drop(COUNT_DROP_UNALLOCATED_VIP);
+		if (is_in_range(addr, &known->service_ranges[i]))
+			return true;
 	}
-	return VERDICT_PASS;
+	return false;
+}
+
+/* Nobody has this address. If it is of a service range, a router would send it back to us. */
+static __always_inline int refuse_unallocated(const struct packet *packet, bool is_midflow)
+{
+	if (!is_service_addr(&packet->tuple.daddr) || (is_midflow && is_midflow_passed()))
+		return VERDICT_PASS;
+	return drop(COUNT_DROP_UNALLOCATED_VIP);
 }
 
 /*
@@ -60,7 +66,7 @@ static __always_inline int resume_flow(struct __sk_buff *skb, const struct packe
 	if (is_owned || is_node_port(packet->tuple.dport))
 		match = lookup_frontend(&packet->tuple, &set->frontend);
 	if (match == FRONTEND_NONE)
-		return is_midflow_passed() ? VERDICT_PASS : refuse_unallocated(packet);
+		return refuse_unallocated(packet, true);
 	flow = bpf_map_lookup_elem(&half_open, &packet->tuple);
 	if (flow && !is_expired(&packet->tuple, flow, now))
 		return VERDICT_FOLLOW;
@@ -88,7 +94,7 @@ static __always_inline int open_flow(const struct packet *packet, struct backend
 {
 	switch (lookup_frontend(&packet->tuple, &set->frontend)) {
 	case FRONTEND_NONE:
-		return refuse_unallocated(packet);
+		return refuse_unallocated(packet, false);
 	case FRONTEND_UNUSED:
 		return VERDICT_REJECT_UNUSED_PORT;
 	case FRONTEND_FOUND:

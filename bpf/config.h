@@ -31,7 +31,7 @@ const volatile __u32 node_port_first = 30000;
 const volatile __u32 node_port_last = 32767;
 
 /* XDP: the device's own MAC address (zero: any frame is for it) and MTU. */
-const volatile __u8 uplink_mac[6] = {};
+const volatile __u8 uplink_mac[6] __attribute__((aligned(4))) = {};
 const volatile __u32 uplink_mtu = 1500;
 
 /* Rejects per client address: burst, and refill per second. */

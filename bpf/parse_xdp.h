@@ -10,14 +10,12 @@
 /* Is the frame for this device, and not only seen by it? */
 static __always_inline bool is_for_us(const struct ethhdr *eth)
 {
-	const volatile __u8 *own = uplink_mac;
+	__u32 high = *(const volatile __u32 *)uplink_mac;
+	__u16 low = *(const volatile __u16 *)(uplink_mac + 4);
+	__u16 seen[3];
 
-	if (!(own[0] | own[1] | own[2] | own[3] | own[4] | own[5]))
-		return true;
-	for (int i = 0; i < ETH_ALEN; i++)
-		if (eth->h_dest[i] != own[i])
-			return false;
-	return true;
+	__builtin_memcpy(seen, eth->h_dest, ETH_ALEN);
+	return !(high | low) || ((seen[0] | (__u32)seen[1] << 16) == high && seen[2] == low);
 }
 
 /* Without options, whole, and with a hop left to go. */

@@ -33,6 +33,13 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} xdp_target SEC(".maps");
+
 /* Flow n has port 1024 + n / 65536 and n % 65536 as lower half of its address. */
 SEC("tc")
 int turn(struct __sk_buff *skb)
@@ -49,6 +56,27 @@ int turn(struct __sk_buff *skb)
 	bpf_skb_store_bytes(skb, 0, turn->frame, FRAME_SIZE, 0);
 	bpf_tail_call(skb, &target, 0);
 	return -1;
+}
+
+/* The same packet anew, as XDP would get it: every run takes a hop off it. */
+SEC("xdp.frags")
+int turn_xdp(struct xdp_md *ctx)
+{
+	__u8 *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u32 zero = 0;
+	struct turn *turn = bpf_map_lookup_elem(&turns, &zero);
+
+	if (!turn || data + FRAME_SIZE > data_end)
+		return XDP_PASS;
+	__builtin_memcpy(data, turn->frame, FRAME_SIZE);
+	bpf_tail_call(ctx, &xdp_target, 0);
+	return XDP_PASS;
+}
+
+SEC("xdp.frags")
+int empty_xdp(struct xdp_md *ctx)
+{
+	return XDP_PASS;
 }
 
 /* What a program costs that does nothing. */

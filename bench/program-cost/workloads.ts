@@ -5,6 +5,7 @@ import { frame, type PacketSpec } from '../../test/datapath/packet.ts'
 import { keyOf, nowTicks, type Counts } from '../../test/datapath/tables.ts'
 import { backend, fillFlows, frontend } from './flow-set.ts'
 import type { Turner } from './turner.ts'
+import { uplinkWorkloads } from './uplinks.ts'
 
 /** Something the program does again and again. */
 export interface Workload {
@@ -12,7 +13,7 @@ export interface Workload {
   /** Flows that take turns. */
   readonly flows: number
   /** What its time is compared with: the empty program, or that behind turn(). */
-  readonly floor: 'empty' | 'turned empty'
+  readonly floor: 'empty' | 'turned empty' | 'turned empty XDP'
   /** Mean nanoseconds of one run; undefined: the round does not count. */
   readonly measure: () => number | undefined
 }
@@ -36,6 +37,7 @@ export function makeWorkloads(turner: Turner): { workloads: Workload[]; node: No
     ...manyFlowWorkloads(turner),
     ...newFlowWorkloads(turner),
     rejectWorkload(turner),
+    ...uplinkWorkloads(turner),
   ]
   return { workloads, node }
 }
@@ -187,7 +189,7 @@ function manyFlowWorkloads(turner: Turner): Workload[] {
 }
 
 /** Runs right after the clock of the flow tables has moved on. */
-function afterTick<Result>(run: () => Result): Result {
+export function afterTick<Result>(run: () => Result): Result {
   const tick = nowTicks()
   while (nowTicks() === tick);
   return run()
@@ -246,7 +248,7 @@ function rejectWorkload(turner: Turner): Workload {
 const strayPackets = 10
 
 /** Refuses a time whose packets went another way than meant. */
-function counted(node: Node, expected: Counts, run: () => number): number {
+export function counted(node: Node, expected: Counts, run: () => number): number {
   node.counted()
   const nanoseconds = run()
   const moved = node.counted()

@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { after } from 'node:test'
 import { flowFlag } from '../../src/datapath/abi.ts'
 import { testRun } from '../../src/datapath/native-run.ts'
 import { northSouth, type Outside } from './cast.ts'
@@ -17,7 +16,8 @@ export interface Wired {
 }
 
 const folders: string[] = []
-after(() => {
+/* Tests and benchmarks alike leave no pins behind. */
+process.once('exit', () => {
   for (const folder of folders) {
     for (const name of readdirSync(folder)) unlinkSync(join(folder, name))
     rmdirSync(folder)
