@@ -34,13 +34,22 @@ function mapUses(sizes: Readonly<Record<string, number>>, source: ReaderSource):
   const { state, collected } = source
   const used: Readonly<Record<string, number | undefined>> = {
     frontends: state?.keys.size,
-    frontend_words: state && takenNumbers(state.indexes),
-    backends: state && takenSlots(state.extents),
-    backend_states: state && takenNumbers(state.ids),
+    frontend_words: state && takenNumbers(state.indexes) - resting(state, 'indexes'),
+    backends: state && takenSlots(state.extents) - restingSlots(state),
+    backend_states: state && takenNumbers(state.ids) - resting(state, 'ids'),
     flows: collected && collected.flows * 2,
     half_open: collected && collected.halfOpen * 2,
   }
   return Object.entries(sizes).map(([map, max]) => ({ map, entries: used[map], max }))
+}
+
+/* What rests is free for the next pass, which may be long in coming. */
+function resting({ resting: rests }: PlanState, what: 'indexes' | 'ids'): number {
+  return rests.reduce((sum, rest) => sum + rest[what].length, 0)
+}
+
+function restingSlots({ resting: rests }: PlanState): number {
+  return rests.flatMap(({ extents }) => extents).reduce((sum, { size }) => sum + size, 0)
 }
 
 function takenSlots(pool: ExtentPool): number {
