@@ -173,6 +173,7 @@ function follow(parts: Parts, failed: (error: Error) => void): Following {
   const following = followDevices({
     attacher,
     xdp,
+    setTunnelPorts: (ports) => control.network.setTunnelPorts(ports),
     maps: openDeviceMaps(openMap(datapath.mapFd('devices')), openMap(datapath.mapFd('uplinks'))),
     choice: () => ({
       globs: config.podDevices,

@@ -4,13 +4,14 @@ import type { DeviceMaps } from './device-maps.ts'
 import { choosePodDevices, type Choice } from './pod-devices.ts'
 import type { LinkTable } from './link-table.ts'
 import { snatAddresses, type SnatAddresses } from './snat-addresses.ts'
-import { chooseUplinks, type Uplink } from './uplinks.ts'
+import { chooseUplinks, tunnelPortsOf, type Uplink } from './uplinks.ts'
 import { watchLinks } from './watch-links.ts'
 
 export interface FollowOptions {
   readonly attacher: Attacher
   readonly xdp: XdpAttacher
   readonly maps: DeviceMaps
+  readonly setTunnelPorts: (ports: readonly number[]) => void
   readonly choice: () => Choice
   readonly synced: (report: AttachReport, xdp: XdpReport) => void
   /** Devices cannot be followed any more. */
@@ -40,6 +41,7 @@ export function followDevices(options: FollowOptions): Following {
       const uplinks = chooseUplinks(watch.table, choice)
       options.maps.setBridges(pods)
       options.maps.setUplinks(uplinkAddresses(watch.table, uplinks, choice.nodeAddresses))
+      options.setTunnelPorts(tunnelPortsOf(uplinks))
       const report = options.attacher.sync(hookedDevices(pods, uplinks))
       options.synced(report, options.xdp.sync(withFrames(watch.table, uplinks)))
     } catch (error) {

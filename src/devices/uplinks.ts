@@ -47,6 +47,18 @@ export function chooseUplinks(table: LinkTable, choice: Choice): readonly Uplink
     }))
 }
 
+/** The usual UDP ports of tunnels, by kind; VXLAN has had two. */
+const portsOfKind: ReadonlyMap<string, readonly number[]> = new Map([
+  ['vxlan', [4789, 8472]],
+  ['geneve', [6081]],
+])
+
+/** UDP ports of tunnels: their outside need not be looked at, for what is inside comes by again. */
+export function tunnelPortsOf(uplinks: readonly Pick<Uplink, 'kind'>[]): readonly number[] {
+  const kinds = new Set(uplinks.map(({ kind }) => kind ?? ''))
+  return [...kinds].flatMap((kind) => portsOfKind.get(kind) ?? []).sort()
+}
+
 /** Does a device that has no default route and no address of the node lead out nevertheless? */
 function isOutward(table: LinkTable, link: Link, isAddressed: boolean): boolean {
   switch (link.kind) {

@@ -6,7 +6,7 @@ import { choosePodDevices } from '../../src/devices/pod-devices.ts'
 import type { Choice } from '../../src/devices/pod-devices.ts'
 import type { DefaultRoute, Link, LinkAddress } from '../../src/devices/rtnetlink.ts'
 import { snatAddresses } from '../../src/devices/snat-addresses.ts'
-import { chooseUplinks } from '../../src/devices/uplinks.ts'
+import { chooseUplinks, tunnelPortsOf } from '../../src/devices/uplinks.ts'
 
 type LinkInput = Partial<Link> & { readonly on?: readonly string[] }
 
@@ -233,4 +233,10 @@ test('a default route may go with the address it sends from, whose device that i
   addRoute(table, 1, { source: '203.0.113.1' })
   assert.equal(mayMoveRoutes(table, { kind: 'address', removed: true, address }), true)
   assert.equal(mayMoveRoutes(table, { kind: 'address', removed: false, address }), false)
+})
+
+test('tunnels of the node give the ports that their outside has', () => {
+  assert.deepEqual(tunnelPortsOf([{ kind: undefined }, { kind: 'bond' }]), [])
+  assert.deepEqual(tunnelPortsOf([{ kind: 'vxlan' }, { kind: 'vxlan' }]), [4789, 8472])
+  assert.deepEqual(tunnelPortsOf([{ kind: 'geneve' }, { kind: 'vxlan' }]), [4789, 6081, 8472])
 })
