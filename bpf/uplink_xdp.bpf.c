@@ -8,6 +8,7 @@
 #define SHUNT_XDP
 #include "create.h"
 #include "parse_xdp.h"
+#include "reject_xdp.h"
 #include "sound_transport.h"
 #include "track.h"
 
@@ -140,7 +141,10 @@ static __always_inline bool is_xdp_sound(struct xdp_md *ctx, const struct packet
 	return is_tcp(packet) ? is_tcp_sound(packet, l4, length) : is_udp_sound(packet, l4, length);
 }
 
-/* XDP_TX: the packet has a flow of ours now. Local backends, rejects and odd packets are tc's. */
+/*
+ * What becomes of a packet without a flow; XDP_REDIRECT: it has one now. Local backends and odd
+ * packets are tc's.
+ */
 __noinline int admit_xdp(struct xdp_md *ctx, const struct packet *packet, __u32 now)
 {
 	if (!packet)
@@ -151,19 +155,28 @@ __noinline int admit_xdp(struct xdp_md *ctx, const struct packet *packet, __u32 
 
 	if ((is_tcp(packet) && !is_syn(packet)) || !is_xdp_sound(ctx, packet))
 		return XDP_PASS;
-	if (lookup_frontend(&packet->tuple, &set.frontend) != FRONTEND_FOUND ||
-	    !read_backend_set(set.frontend, &set))
+	switch (lookup_frontend(&packet->tuple, &set.frontend)) {
+	case FRONTEND_NONE:
+		return XDP_PASS;
+	case FRONTEND_UNUSED:
+		return reject_xdp(ctx, packet, COUNT_REJECT_UNUSED_PORT);
+	case FRONTEND_FOUND:
+		break;
+	}
+	if (!read_backend_set(set.frontend, &set))
 		return XDP_PASS;
 	if (!is_admitted(packet, &set))
 		return refuse(COUNT_DROP_SOURCE_RANGE);
-	if (!set.total)
-		return XDP_PASS;
+	if (!set.total) {
+		count_frontend(set.frontend, true);
+		return reject_xdp(ctx, packet, COUNT_REJECT_NO_ENDPOINT);
+	}
 	if (!set.count)
 		return refuse(COUNT_DROP_NO_LOCAL_ENDPOINT);
 	if (fill_choice(ctx, &packet->tuple, &set, 0, &choice) || !(choice.flags & FLOW_SNAT))
 		return XDP_PASS;
 	reason = create_flow(ctx, &packet->tuple, &set, now);
-	return reason ? refuse(reason) : XDP_TX;
+	return reason ? refuse(reason) : XDP_REDIRECT;
 }
 
 SEC("xdp.frags")
@@ -180,7 +193,7 @@ int shunt_uplink_xdp(struct xdp_md *ctx)
 	found = find_flow(&packet, now);
 	if (!found.flow) {
 		action = admit_xdp(ctx, &packet, now);
-		if (action != XDP_TX)
+		if (action != XDP_REDIRECT)
 			return action;
 		found = find_created(&packet);
 		if (!found.flow)

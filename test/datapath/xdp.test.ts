@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { flowFlag } from '../../src/datapath/abi.ts'
 import { testRun } from '../../src/datapath/native-run.ts'
-import { outside4, outside6, passThrough, tcp } from './cast.ts'
+import { outside4, outside6, passThrough, tcp, udp } from './cast.ts'
 import { frame, type PacketSpec } from './packet.ts'
 import { hop, knowHop, wired, type Wired } from './wired.ts'
 
@@ -91,11 +91,26 @@ for (const outside of [outside4, outside6]) {
       assert.equal(out, `next: TCP ${asClient} > ${backend} [A], vlan 7`)
     })
 
-    test('tells backends on this node from others, and leaves rejects to tc', () => {
+    test('rejects what nobody serves, as tc does', () => {
+      const { node, xdp } = wired(outside)
+      node.publish(tcp(loadBalancer), [])
+      node.publish(udp(loadBalancer), [])
+      const unused = loadBalancer.replace(/80$/, '81')
+      for (const to of [loadBalancer, unused]) {
+        const syn = send(client, to, { tcp: 'S', payload: to === unused ? 'with data' : '' })
+        const byTc = node.fromOutside(syn)
+        assert.equal(xdp(syn), byTc.text.replace('redirect', 'send'))
+        const datagram = send(client, to, { udp: true, payload: 'x'.repeat(200) })
+        const refused = node.fromOutside(datagram)
+        assert.equal(xdp(datagram), refused.text.replace('redirect', 'send'))
+        assert.match(refused.text, /ICMP/)
+      }
+      assert.deepEqual(node.counted(), { reject_no_endpoint: 4, reject_unused_port: 4 })
+    })
+
+    test('tells backends on this node from others', () => {
       const { node, xdp } = wired(outside, { local: 1 })
       assert.equal(xdp(send(client, nodePort, { tcp: 'S' })), 'pass: untouched')
-      node.publish(tcp(loadBalancer), [])
-      assert.equal(xdp(send(client, loadBalancer, { tcp: 'S' })), 'pass: untouched')
       assert.deepEqual(node.tables.lines(), [])
     })
 
