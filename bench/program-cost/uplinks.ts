@@ -4,7 +4,7 @@ import { frame } from '../../test/datapath/packet.ts'
 import type { Counts } from '../../test/datapath/tables.ts'
 import { knowHop, wired } from '../../test/datapath/wired.ts'
 import type { Turner, Turning } from './turner.ts'
-import { afterTick, counted, type Workload } from './workloads.ts'
+import { afterTick, counted, type Workload } from './workload.ts'
 
 const repeat = 100_000
 /* turn() writes the lower half of the sender's address and its port: those of flow 0. */

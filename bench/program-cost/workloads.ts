@@ -6,17 +6,7 @@ import { keyOf, nowTicks, type Counts } from '../../test/datapath/tables.ts'
 import { backend, fillFlows, frontend } from './flow-set.ts'
 import type { Turner } from './turner.ts'
 import { uplinkWorkloads } from './uplinks.ts'
-
-/** Something the program does again and again. */
-export interface Workload {
-  readonly name: string
-  /** Flows that take turns. */
-  readonly flows: number
-  /** What its time is compared with: the empty program, or that behind turn(). */
-  readonly floor: 'empty' | 'turned empty' | 'turned empty XDP'
-  /** Mean nanoseconds of one run; undefined: the round does not count. */
-  readonly measure: () => number | undefined
-}
+import { afterTick, counted, type Workload } from './workload.ts'
 
 const established = 'established, TCP v4, from the pod'
 const nobody = '10.96.0.11:80/TCP'
@@ -188,13 +178,6 @@ function manyFlowWorkloads(turner: Turner): Workload[] {
   ]
 }
 
-/** Runs right after the clock of the flow tables has moved on. */
-export function afterTick<Result>(run: () => Result): Result {
-  const tick = nowTicks()
-  while (nowTicks() === tick);
-  return run()
-}
-
 function attempts(run: () => number | undefined): number | undefined {
   for (let attempt = 0; attempt < 3; attempt++) {
     const result = afterTick(run)
@@ -242,21 +225,4 @@ function rejectWorkload(turner: Turner): Workload {
     ...{ name: 'rejected, TCP v4, no endpoint', flows: 1, floor: 'turned empty' },
     measure: () => counted(node, counts, () => turner.run(about)),
   }
-}
-
-/** Once a second a flow is refreshed, and an identity's lost half rebuilt: that may be seen. */
-const strayPackets = 10
-
-/** Refuses a time whose packets went another way than meant. */
-export function counted(node: Node, expected: Counts, run: () => number): number {
-  node.counted()
-  const nanoseconds = run()
-  const moved = node.counted()
-  for (const name of new Set([...Object.keys(expected), ...Object.keys(moved)])) {
-    const counter = name as keyof Counts
-    const [wanted, seen] = [expected[counter] ?? 0, moved[counter] ?? 0]
-    if (wanted === 0 ? seen > strayPackets : seen !== wanted)
-      throw new Error(`packets went another way: ${counter} moved by ${seen}, not by ${wanted}`)
-  }
-  return nanoseconds
 }

@@ -122,7 +122,7 @@ describe('cleanup', () => {
     const gone = makePinnedRoot()
     try {
       const first = await shunt(['cleanup', '--bpffs', gone.path])
-      assert.match(first.stdout, /9 maps unpinned/)
+      assert.match(first.stdout, /10 maps unpinned/)
       assert.ok(!existsSync(gone.path))
       const again = await shunt(['cleanup', '--bpffs', gone.path])
       assert.match(again.stdout, /nothing to remove/)
