@@ -67,6 +67,7 @@ enum frontend_flag {
 	FRONTEND_AFFINITY = 1 << 1,
 	FRONTEND_EXTERNAL_LOCAL_ONLY = 1 << 2, /* the same for external */
 	FRONTEND_SOURCE_RANGES = 1 << 3, /* only for clients in source_ranges */
+	FRONTEND_MAGLEV = 1 << 4, /* slots are tables, and all nodes hash alike (docs/adr/0009) */
 };
 
 /* "namespace/name:portName", NUL-padded, so that tools can name a frontend without the agent. */

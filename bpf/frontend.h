@@ -22,6 +22,7 @@ struct backend_set {
 	bool is_outside; /* the set for clients outside the cluster */
 	bool is_from_host; /* the client is a process of this node */
 	bool has_ranges; /* only for clients in source_ranges */
+	bool is_maglev; /* all nodes are to choose alike */
 	__u32 chosen; /* slot of the last choice */
 };
 
@@ -94,6 +95,7 @@ static __always_inline bool read_backend_set(__u32 index, struct backend_set *se
 	set->total = (commit >> 24) & 0xffff;
 	set->affinity_seconds = word->meta & FRONTEND_AFFINITY ? (__u32)(word->meta >> 16) : 0;
 	set->has_ranges = word->meta & FRONTEND_SOURCE_RANGES;
+	set->is_maglev = word->meta & FRONTEND_MAGLEV;
 	local_only = set->is_outside ? FRONTEND_EXTERNAL_LOCAL_ONLY : FRONTEND_LOCAL_ONLY;
 	set->count = word->meta & local_only ? (commit >> 40) & 0xffff : set->total;
 	return true;

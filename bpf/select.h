@@ -11,13 +11,15 @@
 #include "config.h"
 #include "frontend.h"
 
+/* Of choices in which all nodes are to agree, which they do not in hash_seed. */
+#define MAGLEV_SEED 0x6d61676c
+
 /* Not inlined: the verifier would walk it again for each attempt. */
-__noinline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
+__noinline __u32 hash_from(const struct flow_key *tuple, __u32 hash)
 {
 	if (!tuple)
 		return 0;
 	const __u32 *word = (const __u32 *)tuple;
-	__u32 hash = hash_seed + attempt * 0x9e3779b9;
 
 	for (int i = 0; i < 10; i++) {
 		hash ^= word[i] * 0xcc9e2d51;
@@ -30,6 +32,20 @@ __noinline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
 	hash *= 0xc2b2ae35;
 	hash ^= hash >> 16;
 	return hash;
+}
+
+static __always_inline __u32 hash_tuple(const struct flow_key *tuple, __u32 attempt)
+{
+	return hash_from(tuple, hash_seed + attempt * 0x9e3779b9);
+}
+
+/* A place in the set; the same on all nodes for Maglev's tables. */
+static __always_inline __u32 choose_slot(const struct backend_set *set,
+					 const struct flow_key *tuple, __u32 attempt)
+{
+	__u32 seed = set->is_maglev ? MAGLEV_SEED : hash_seed;
+
+	return ((__u64)hash_from(tuple, seed + attempt * 0x9e3779b9) * set->count) >> 32;
 }
 
 static __always_inline bool is_backend_current(__u32 id, __u32 generation)
@@ -52,9 +68,7 @@ select_backend(struct backend_set *set, const struct flow_key *tuple, __u32 atte
 	const struct backend *backend;
 	__u32 slot;
 
-	set->chosen = recalled != NO_SLOT
-			      ? (__u32)recalled
-			      : (__u32)(((__u64)hash_tuple(tuple, attempt) * set->count) >> 32);
+	set->chosen = recalled != NO_SLOT ? (__u32)recalled : choose_slot(set, tuple, attempt);
 	slot = set->base + set->chosen;
 	backend = bpf_map_lookup_elem(&backends, &slot);
 	return set->count && backend && backend->frontend == set->frontend ? backend : NULL;

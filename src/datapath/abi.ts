@@ -138,6 +138,7 @@ export const frontendFlag = {
   FRONTEND_AFFINITY: 1 << 1,
   FRONTEND_EXTERNAL_LOCAL_ONLY: 1 << 2,
   FRONTEND_SOURCE_RANGES: 1 << 3,
+  FRONTEND_MAGLEV: 1 << 4,
 } as const
 export const frontendKind = {
   KIND_NONE: 0,

@@ -114,7 +114,8 @@ export function encodeMeta(word: Omit<Word, 'external' | keyof Commit>): bigint 
     (word.localOnly ? frontendFlag.FRONTEND_LOCAL_ONLY : 0) |
     (word.affinity ? frontendFlag.FRONTEND_AFFINITY : 0) |
     (word.externalLocalOnly ? frontendFlag.FRONTEND_EXTERNAL_LOCAL_ONLY : 0) |
-    (word.hasRanges ? frontendFlag.FRONTEND_SOURCE_RANGES : 0)
+    (word.hasRanges ? frontendFlag.FRONTEND_SOURCE_RANGES : 0) |
+    (word.maglev ? frontendFlag.FRONTEND_MAGLEV : 0)
   return BigInt(flags) | (BigInt(word.affinitySeconds) << 16n)
 }
 
@@ -139,6 +140,7 @@ export function decodeWord(halves: Uint32Array, index: number): Word {
     affinity: (flags & frontendFlag.FRONTEND_AFFINITY) !== 0,
     affinitySeconds: (flags >>> 16) + timeoutHigh * 0x10000,
     hasRanges: (flags & frontendFlag.FRONTEND_SOURCE_RANGES) !== 0,
+    maglev: (flags & frontendFlag.FRONTEND_MAGLEV) !== 0,
   }
 }
 

@@ -1,5 +1,6 @@
 import { BPFError, createMapRef, RawMap, type MapRef } from 'bpf'
 import type { Limits } from '../plan/image.ts'
+import { tableSizes } from '../plan/maglev.ts'
 import { backend, frontendKey, frontendName, frontendWord, sourceRangeKey } from './abi.ts'
 import { BatchFailure, type DatapathMaps } from './apply.ts'
 import { encodeState } from './encode.ts'
@@ -50,6 +51,7 @@ export function openDatapathMaps(handles: MapHandles): KernelMaps {
     ids: statesMap.ref.maxEntries,
     // kernels before 6.13 refuse to replace an entry of a full trie
     ranges: ranges === undefined ? 0 : ranges.ref.maxEntries - 1,
+    tableSizes,
   }
   return {
     limits,

@@ -10,6 +10,7 @@ import {
   type ServiceName,
   type ServicePort,
   type ServiceType,
+  type Choice,
   type SourceRanges,
 } from '../model/types.ts'
 import { readUnicast } from './parse-address.ts'
@@ -32,6 +33,8 @@ const maxPorts = 1000
 const maxAddresses = 256
 const maxRanges = 1000
 const annotationPrefix = 'kube-shunt.io/'
+const choiceAnnotation = 'kube-shunt.io/load-balancing'
+const ciliumAnnotation = 'service.cilium.io/lb-algorithm'
 const defaultAffinity = 10_800
 const maxAffinity = 86_400
 const none: readonly string[] = Object.freeze([])
@@ -92,6 +95,7 @@ function readService(raw: unknown, name: ServiceName, refusals: Refusals): Servi
     loadBalancerIPs: balanced ? readIngress(raw, refusals) : [],
     externalIPs: readAddresses(listProperty(spec, 'externalIPs'), 'spec.externalIPs', refusals),
     sourceRanges: readRanges(spec, refusals),
+    choice: readChoice(raw, refusals),
     healthCheckNodePort: balanced ? (readPort(property(spec, 'healthCheckNodePort')) ?? 0) : 0,
     publishNotReady: property(spec, 'publishNotReadyAddresses') === true,
     annotations: readAnnotations(raw),
@@ -212,6 +216,17 @@ function readRanges(spec: unknown, refusals: Refusals): SourceRanges {
 
 function sorted(ranges: ReadonlySet<string>): string[] {
   return [...ranges].sort((a, b) => familyOf(a) - familyOf(b) || (a < b ? -1 : 1))
+}
+
+/** Ours wins over Cilium's, of which other values are for Cilium. */
+function readChoice(raw: unknown, refusals: Refusals): Choice {
+  const annotations = deepProperty(raw, 'metadata', 'annotations')
+  const ours = textProperty(annotations, choiceAnnotation)
+  if (ours === 'maglev' || ours === 'random') return ours
+  if (ours !== '') {
+    refusals.add(`metadata.annotations[${choiceAnnotation}]`, ours, 'is neither maglev nor random')
+  }
+  return textProperty(annotations, ciliumAnnotation) === 'maglev' ? 'maglev' : 'random'
 }
 
 function readAnnotations(raw: unknown): ReadonlyMap<string, string> {

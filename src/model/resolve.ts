@@ -112,6 +112,7 @@ function frontendPart(
     keys: addresses.map((address) => frontendKey(address, number, port.protocol)),
     ownsAddresses: kind !== 'NodePort' && !addresses.some((at) => around.localAddresses.has(at)),
     affinitySeconds: service.affinitySeconds,
+    choice: service.choice,
     sourceRanges: sourceRangesOf(service, kind, family, around.sourceRangeKinds),
   }
 }

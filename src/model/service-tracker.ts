@@ -24,6 +24,7 @@ function sameService(a: Service, b: Service): boolean {
     a.ports.length === b.ports.length &&
     a.ports.every((port, at) => samePort(port, b.ports[at]!)) &&
     sameRanges(a.sourceRanges, b.sourceRanges) &&
+    a.choice === b.choice &&
     a.annotations.size === b.annotations.size &&
     [...a.annotations].every(([key, value]) => b.annotations.get(key) === value)
   )

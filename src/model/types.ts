@@ -10,6 +10,8 @@ export type Protocol = 'TCP' | 'UDP' | 'SCTP'
 export type Family = 4 | 6
 export type Policy = 'Cluster' | 'Local'
 export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer'
+/** How a new flow finds its backend: anew on each node, or by a table that all nodes share. */
+export type Choice = 'random' | 'maglev'
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP'
 
 /** The identity of a Service. */
@@ -64,6 +66,7 @@ export interface Service {
   readonly loadBalancerIPs: readonly string[]
   readonly externalIPs: readonly string[]
   readonly sourceRanges: SourceRanges
+  readonly choice: Choice
   /** 0: none. */
   readonly healthCheckNodePort: number
   readonly publishNotReady: boolean
@@ -165,6 +168,7 @@ export interface Frontend {
   readonly affinitySeconds: number
   /** Only clients in these may use it; undefined: everybody may. */
   readonly sourceRanges: readonly string[] | undefined
+  readonly choice: Choice
   /**
    * What clients outside may be given, local ones first; where only local ones are chosen, the
    * rest tells drop from reject. Clients in the cluster leave out the first `lead` of them.

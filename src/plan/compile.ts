@@ -15,14 +15,12 @@ import {
   type Group,
 } from './backends.ts'
 import { winnerOf } from './claims.ts'
-import { takeExtent } from './extent-pool.ts'
-import { type FrontendImage, type ServiceImage, type TrackedBackend } from './image.ts'
+import type { FrontendImage, ServiceImage } from './image.ts'
+import { maxPlaces } from './layout.ts'
 import { takeNumber } from './number-pool.ts'
+import { keptSet, placeSet, sortSet, type SetImage } from './place-set.ts'
 import { fitRanges, type RangeBudget } from './source-ranges.ts'
 import type { PlanRefusal, PlanState, RefusalReason } from './state.ts'
-
-/** The most slots that a frontend word can count. */
-const maxBackends = 0xffff
 
 /** The way to the API server: its last endpoints are kept, or nobody could ever bring new ones. */
 const apiServer = 'default/kubernetes' as ServiceName
@@ -165,11 +163,13 @@ function compileSet(
 ): FrontendImage | undefined {
   const { state, frontend, had, group, refuse } = compiler
   const wanted = wantedSet(compiler)
-  if (wanted === undefined) return had && { ...fixedPart(compiler, index, keys), ...setOf(had) }
+  if (wanted === undefined) {
+    return had && { ...fixedPart(compiler, index, keys), ...keptSet(had, frontend) }
+  }
   const kept = (): FrontendImage | undefined =>
     had && {
       ...fixedPart(compiler, index, keys),
-      ...setOf(had),
+      ...keptSet(had, frontend),
       slots: keptSlots(had, group, [...wanted.set, ...wanted.spares]),
     }
   const slots = trackBackends(state, group, [...wanted.set, ...wanted.spares])
@@ -179,16 +179,8 @@ function compileSet(
   }
   const count = wanted.set.length
   const local = wanted.set.filter((backend) => backend.local).length
-  const lead = Math.min(frontend.lead, count)
-  if (had !== undefined && isSameSet(had, { slots, count, lead })) {
-    return { ...fixedPart(compiler, index, keys), ...setOf(had), slots: inOrderOf(had, slots) }
-  }
-  const extent = takeExtent(state.extents, slots.length)
-  if (extent === undefined) {
-    refuse('backends-full', `no ${slots.length} adjacent slots of ${state.limits.slots} are free`)
-    return kept()
-  }
-  return { ...fixedPart(compiler, index, keys), extent, slots, count, local, lead }
+  const set = placeSet(compiler, { slots, count, local, lead: Math.min(frontend.lead, count) })
+  return set === undefined ? kept() : { ...fixedPart(compiler, index, keys), ...set }
 }
 
 /** undefined: leave the set as it is. */
@@ -198,22 +190,18 @@ function wantedSet(
   const { frontend, had, refuse } = compiler
   const { backends, spares } = frontend
   if (frontend.service === apiServer && backends.length === 0 && had !== undefined) return undefined
-  if (backends.length <= maxBackends) return { set: backends, spares }
-  refuse('too-many-backends', `${backends.length}; only ${maxBackends} are used`)
-  return { set: backends.slice(0, maxBackends), spares: [] }
-}
-
-type SetPart = 'extent' | 'slots' | 'count' | 'local' | 'lead'
-
-function setOf({ extent, slots, count, local, lead }: FrontendImage): Pick<FrontendImage, SetPart> {
-  return { extent, slots, count, local, lead }
+  if (backends.length <= maxPlaces) {
+    return { set: frontend.choice === 'random' ? backends : sortSet(frontend), spares }
+  }
+  refuse('too-many-backends', `${backends.length}; only ${maxPlaces} are used`)
+  return { set: backends.slice(0, maxPlaces), spares: [] }
 }
 
 function fixedPart(
   { state, frontend, had, ranges, refuse }: Compiler,
   index: number,
   keys: readonly FrontendKey[],
-): Omit<FrontendImage, SetPart> {
+): Omit<FrontendImage, keyof SetImage> {
   const refuseRanges = (left: number): void =>
     refuse('source-ranges-full', `no room for ${left} ranges, which let nobody in`)
   return {
@@ -235,31 +223,4 @@ function fixedPart(
       frontend.sourceRanges,
     ),
   }
-}
-
-/**
- * Whether the slots that are there will do, whatever their order: they hold the same set, and
- * every spare. A spare more does no harm; its state says that it is gone.
- */
-function isSameSet(had: FrontendImage, set: Placing): boolean {
-  if (had.count !== set.count || had.lead !== set.lead) return false
-  const places = new Map(had.slots.map((slot, at) => [slot.id, placeOf(had, slot, at)]))
-  return set.slots.every((slot, at) => places.get(slot.id) === placeOf(set, slot, at))
-}
-
-type Placing = Pick<FrontendImage, 'slots' | 'count' | 'lead'>
-
-function placeOf({ count, lead }: Placing, slot: TrackedBackend, at: number): number {
-  return (at < lead ? 4 : at < count ? 2 : 0) + Number(slot.local)
-}
-
-function inOrderOf(
-  had: FrontendImage,
-  slots: readonly TrackedBackend[],
-): readonly TrackedBackend[] {
-  const byId = new Map(slots.map((slot) => [slot.id, slot]))
-  const ordered = had.slots.flatMap((slot) => byId.get(slot.id) ?? [])
-  const isSame =
-    ordered.length === had.slots.length && ordered.every((slot, at) => slot === had.slots[at])
-  return isSame ? had.slots : ordered
 }

@@ -7,6 +7,7 @@ import {
   type ServiceImage,
   type TrackedBackend,
 } from './image.ts'
+import { layoutOf } from './layout.ts'
 import { diffRanges } from './source-ranges.ts'
 import type { PlanState } from './state.ts'
 
@@ -74,6 +75,7 @@ function republish(diff: Diff, before: FrontendImage, frontend: FrontendImage): 
     before.localOnly !== frontend.localOnly ||
     before.externalLocalOnly !== frontend.externalLocalOnly ||
     before.affinitySeconds !== frontend.affinitySeconds ||
+    before.choice !== frontend.choice ||
     (before.sourceRanges === undefined) !== (frontend.sourceRanges === undefined)
   if (isMoved) freeExtent(diff, before)
   diffRanges(diff, frontend.index, frontend.sourceRanges)
@@ -87,14 +89,19 @@ function publishWord(
   image: FrontendImage,
   isMoved: boolean,
 ): FrontendImage {
-  const { index, extent, slots, text } = image
+  const { index, extent, text } = image
   const generation = (state.wordGenerations[index]! % 255) + 1
   state.wordGenerations[index] = generation
   const published = { ...image, generation }
   if (isMoved && extent.size > 0)
-    changes.slots.push({ kind: 'slots', index, base: extent.base, slots })
+    changes.slots.push({ kind: 'slots', index, base: extent.base, slots: placesOf(state, image) })
   changes.words.push({ kind: 'word', index, word: wordOf(published), text })
   return published
+}
+
+/** Tables are not kept: they are as long as they are quickly filled again. */
+function placesOf({ limits }: PlanState, image: FrontendImage): readonly TrackedBackend[] {
+  return layoutOf(image, limits.tableSizes)!.places // it was laid out to get its extent
 }
 
 function withdraw(diff: Diff, gone: FrontendImage): void {

@@ -30,6 +30,7 @@ function frontendText(frontend: FrontendImage, options: DumpOptions): string {
   if (options.plain !== true) words.push(`index=${frontend.index}`)
   if (localOnly) words.push('local-only')
   else if (externalLocalOnly) words.push('external-local-only')
+  if (frontend.choice !== 'random') words.push(frontend.choice)
   if (frontend.affinitySeconds > 0) words.push(`affinity=${frontend.affinitySeconds}s`)
   if (frontend.sourceRanges !== undefined) words.push(`source-ranges=${rangesText(frontend)}`)
   words.push(`backends=${listText(slots.slice(lead, count), options)}`)

@@ -1,4 +1,5 @@
 import type {
+  Choice,
   Family,
   FrontendKey,
   FrontendKind,
@@ -33,6 +34,13 @@ export interface Extent {
   readonly size: number
 }
 
+/** The slots of an extent as a word counts them: `lead` only for clients outside. */
+export interface Placed {
+  readonly count: number
+  readonly local: number
+  readonly lead: number
+}
+
 /** Everything the maps hold for one index. */
 export interface FrontendImage {
   readonly index: number
@@ -51,6 +59,10 @@ export interface FrontendImage {
   readonly local: number
   /** How many slots at the start clients in the cluster leave out. */
   readonly lead: number
+  /** How slots are chosen from; 'unknown': a restore found tables that we would fill otherwise. */
+  readonly choice: Choice | 'unknown'
+  /** What the word says: the same as the set for a choice at random. */
+  readonly placed: Placed
   readonly generation: number
   readonly localOnly: boolean
   readonly externalLocalOnly: boolean
@@ -82,6 +94,8 @@ export interface Word extends Commit {
   readonly affinitySeconds: number
   /** Only clients in source_ranges are let in. */
   readonly hasRanges: boolean
+  /** Slots are tables, and nodes choose alike. */
+  readonly maglev: boolean
 }
 
 /** How many entries each map can hold. */
@@ -96,6 +110,8 @@ export interface Limits {
   readonly ids: number
   /** Entries of `source_ranges`. */
   readonly ranges: number
+  /** Sizes of Maglev tables, the smallest first. */
+  readonly tableSizes: readonly number[]
 }
 
 /** One write to a map. Each may be repeated. */
@@ -132,7 +148,8 @@ export type MapOp =
 
 /** The word that publishes a frontend. */
 export function wordOf(frontend: FrontendImage): Word {
-  const { extent, count, local, lead, generation } = frontend
+  const { extent, generation } = frontend
+  const { count, local, lead } = frontend.placed
   return {
     base: extent.base + lead,
     count: count - lead,
@@ -144,5 +161,6 @@ export function wordOf(frontend: FrontendImage): Word {
     affinity: frontend.affinitySeconds > 0,
     affinitySeconds: frontend.affinitySeconds,
     hasRanges: frontend.sourceRanges !== undefined,
+    maglev: frontend.choice !== 'random',
   }
 }

@@ -1,5 +1,6 @@
 import { familyOf } from '../model/address.ts'
 import { firstSlot, type FrontendImage, type TrackedBackend } from './image.ts'
+import { setOfTables } from './restore-table.ts'
 import type { MapDump } from './restore.ts'
 
 /** Frontends whose slots could be read, and those whose slots contradict. */
@@ -18,9 +19,11 @@ export function readSets(dump: MapDump, candidates: readonly FrontendImage[]): R
   const sound: FrontendImage[] = []
   const refused: FrontendImage[] = []
   for (const image of inOrder) {
-    const slots = readSet(dump, image, owners)
-    if (slots === undefined) refused.push(image)
-    else sound.push({ ...image, slots })
+    const known =
+      image.choice === 'random' ? readSet(dump, image, owners) : readTables(dump, image, owners)
+    if (known === undefined) refused.push(image)
+    else sound.push(known)
+    for (const slot of known?.slots ?? []) owners.set(slot.id, ownerText(image, slot))
   }
   return { sound: withSpares(dump, sound, owners), refused }
 }
@@ -28,18 +31,36 @@ export function readSets(dump: MapDump, candidates: readonly FrontendImage[]): R
 function readSet(
   dump: MapDump,
   image: FrontendImage,
-  owners: Map<number, string>,
+  owners: ReadonlyMap<number, string>,
+): FrontendImage | undefined {
+  const slots = readPlaces(dump, image, owners)
+  if (slots === undefined || new Set(slots.map(({ id }) => id)).size < slots.length)
+    return undefined
+  const isInOrder = slots.every((slot, at) => slot.local === at < image.local)
+  return isInOrder ? { ...image, slots } : undefined
+}
+
+function readTables(
+  dump: MapDump,
+  image: FrontendImage,
+  owners: ReadonlyMap<number, string>,
+): FrontendImage | undefined {
+  const places = readPlaces(dump, image, owners)
+  return places && setOfTables(image, places, dump.limits.tableSizes)
+}
+
+function readPlaces(
+  dump: MapDump,
+  image: FrontendImage,
+  owners: ReadonlyMap<number, string>,
 ): TrackedBackend[] | undefined {
-  const slots: TrackedBackend[] = []
-  const ids = new Set<number>()
-  for (let at = 0; at < image.count; at++) {
+  const places: TrackedBackend[] = []
+  for (let at = 0; at < image.placed.count; at++) {
     const slot = readSlot(dump, image, image.extent.base + at, owners)
-    if (slot === undefined || ids.has(slot.id) || slot.local !== at < image.local) return undefined
-    ids.add(slot.id)
-    slots.push(slot)
+    if (slot === undefined) return undefined
+    places.push(slot)
   }
-  for (const slot of slots) owners.set(slot.id, ownerText(image, slot))
-  return slots
+  return places
 }
 
 function withSpares(
@@ -47,13 +68,13 @@ function withSpares(
   images: readonly FrontendImage[],
   owners: Map<number, string>,
 ): FrontendImage[] {
-  const starts = images.filter((image) => image.count > 0).map((image) => image.extent.base)
+  const starts = images.filter((image) => image.placed.count > 0).map((image) => image.extent.base)
   let next = 0
   return images.map((image) => {
     const slots = [...image.slots]
     const ids = new Set(slots.map((slot) => slot.id))
-    let at = image.extent.base + image.count
-    let size = image.count
+    let at = image.extent.base + image.placed.count
+    let size = image.placed.count
     while (next < starts.length && starts[next]! < at) next++
     // what earlier owners of the index left at the start is not its own
     const end = at < firstSlot ? at : (starts[next] ?? dump.limits.slots)

@@ -130,6 +130,8 @@ function readFrontend(
     count: external.count,
     local: external.local,
     lead,
+    choice: word.maglev ? 'unknown' : 'random',
+    placed: { count: external.count, local: external.local, lead },
     generation: word.generation,
     localOnly: word.localOnly,
     externalLocalOnly: word.externalLocalOnly,

@@ -19,6 +19,7 @@ const word = {
   localOnly: false,
   externalLocalOnly: false,
   hasRanges: false,
+  maglev: false,
 }
 const dnsSet = { base: 4, count: 2, local: 1, generation: 3 }
 const webSet = { base: 8, count: 2, local: 1, generation: 4 }

@@ -216,6 +216,7 @@ export class Node {
       affinity: false,
       affinitySeconds: 0,
       hasRanges: false,
+      maglev: false,
       generation: this.#generation,
       ...word,
     }

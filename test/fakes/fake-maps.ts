@@ -29,7 +29,14 @@ export interface FakeMaps extends DatapathMaps {
   dump(): RawDump
 }
 
-export const smallLimits: Limits = { keys: 256, indexes: 64, slots: 256, ids: 128, ranges: 64 }
+export const smallLimits: Limits = {
+  keys: 256,
+  indexes: 64,
+  slots: 256,
+  ids: 128,
+  ranges: 64,
+  tableSizes: [7, 17],
+}
 
 /** Empty maps of the given size. */
 export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
@@ -75,7 +82,7 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
     setRanges(keys, count) {
       for (let at = 0; at < count; at++) {
         write(at)
-        const key = entry(keys, sourceRangeKey.size, at).toString('hex')
+        const key = trieKey(entry(keys, sourceRangeKey.size, at))
         if (!fake.ranges.has(key) && fake.ranges.size >= limits.ranges) {
           throw new BatchFailure(at, new Error('ENOSPC'))
         }
@@ -85,7 +92,7 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
     deleteRanges(keys, count) {
       for (let at = 0; at < count; at++) {
         write(at)
-        fake.ranges.delete(entry(keys, sourceRangeKey.size, at).toString('hex'))
+        fake.ranges.delete(trieKey(entry(keys, sourceRangeKey.size, at)))
       }
     },
     setSlots: (positions, values) => setEntries(fake.slots, positions, values, backend.size),
@@ -113,6 +120,16 @@ export function createFakeMaps(limits: Limits = smallLimits): FakeMaps {
     }),
   }
   return fake
+}
+
+/** What a trie knows a key by: bits behind the prefix do not count. */
+export function trieKey(key: Buffer): string {
+  const bytes = Buffer.from(key)
+  const bits = bytes.readUInt32LE(0)
+  for (let at = 4; at < bytes.length; at++) {
+    bytes[at]! &= 0xff00 >> Math.min(8, Math.max(0, bits - 8 * (at - 4)))
+  }
+  return bytes.toString('hex')
 }
 
 function entry(buffer: Buffer, size: number, at: number): Buffer {

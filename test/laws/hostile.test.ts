@@ -12,7 +12,14 @@ import { checkReaders } from './readers.ts'
  */
 const objectsPerRun = 100
 const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 1000) }
-const limits = { keys: 4096, indexes: 2048, slots: 4096, ids: 2048, ranges: 64 }
+const limits = {
+  keys: 4096,
+  indexes: 2048,
+  slots: 4096,
+  ids: 2048,
+  ranges: 64,
+  tableSizes: [7, 17],
+}
 const canaryVip = '10.96.7.7'
 
 /** Nobody is older, so that nobody can have its keys. */

@@ -7,6 +7,7 @@ export interface RawService {
     readonly uid: string
     readonly creationTimestamp: string
     readonly labels: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
   }
   readonly spec: {
     readonly type: string

@@ -109,6 +109,12 @@ function describeRanges({ service, kind, address }: Described): string {
   return ` source-ranges=${texts.length === 0 ? 'none' : texts.join(',')}`
 }
 
+function isMaglev({ metadata }: RawService): boolean {
+  const { annotations = {} } = metadata
+  const ours = annotations['kube-shunt.io/load-balancing']
+  return (ours ?? annotations['service.cilium.io/lb-algorithm']) === 'maglev'
+}
+
 /** The sets of a frontend as the dump words them. */
 export function describeSets({ service, kind, address, found }: Described): string {
   const { spec } = service
@@ -121,6 +127,7 @@ export function describeSets({ service, kind, address, found }: Described): stri
   const spares = found.filter((one) => one.rank !== 'dead' && !all.includes(one))
   const words: string[] = []
   if (policy === 'Local') words.push(isInside ? ' local-only' : ' external-local-only')
+  if (isMaglev(service)) words.push(' maglev')
   if (spec.sessionAffinity === 'ClientIP') words.push(' affinity=10800s')
   words.push(describeRanges({ service, kind, address, found }))
   words.push(` backends=${list(isInside ? all : cluster)}`)

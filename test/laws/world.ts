@@ -83,6 +83,12 @@ export const service: fc.Arbitrary<RawService> = fc.record({
     uid: fc.constantFrom('u1', 'u2'),
     creationTimestamp: fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'),
     labels: rarely<Record<string, string>>({}, { 'service.kubernetes.io/service-proxy-name': 'x' }),
+    annotations: fc.constantFrom<Record<string, string>>(
+      ...[{}, {}, {}, {}],
+      { 'kube-shunt.io/load-balancing': 'maglev' },
+      { 'service.cilium.io/lb-algorithm': 'maglev' },
+      { 'service.cilium.io/lb-algorithm': 'maglev', 'kube-shunt.io/load-balancing': 'random' },
+    ),
   }),
   spec: fc.record({
     type: fc.constantFrom('ClusterIP', 'ClusterIP', 'NodePort', 'LoadBalancer'),

@@ -14,6 +14,7 @@ const word = {
   localOnly: true,
   externalLocalOnly: false,
   hasRanges: false,
+  maglev: false,
   affinity: true,
   affinitySeconds: 86400,
 }

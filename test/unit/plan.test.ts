@@ -77,6 +77,7 @@ describe('planPass()', () => {
       slots: 70_000,
       ids: 70_000,
       ranges: 8,
+      tableSizes: [7],
     })
     addService(cluster, 'a', '10.96.0.1')
     for (let slice = 0; slice < 7; slice++) {

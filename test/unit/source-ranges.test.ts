@@ -8,7 +8,7 @@ import type { SourceRangeKinds } from '../../src/model/source-ranges.ts'
 import type { MapOp } from '../../src/plan/image.ts'
 import { refusals, wakeAt } from '../../src/plan/plan.ts'
 import { createFakeCluster, type FakeCluster } from '../fakes/fake-cluster.ts'
-import { smallLimits } from '../fakes/fake-maps.ts'
+import { smallLimits, trieKey } from '../fakes/fake-maps.ts'
 
 interface Options {
   readonly kinds?: SourceRangeKinds
@@ -210,14 +210,14 @@ describe('loadBalancerSourceRanges', () => {
     const key = Buffer.alloc(sourceRangeKey.size)
     const leave = (index: number, text: string): void => {
       encodeRange(key, 0, { index, range: text })
-      cluster.maps.ranges.add(key.toString('hex'))
+      cluster.maps.ranges.add(trieKey(key))
     }
     leave(2, '10.9.0.0/16') // of a, which does not want it
     leave(3, '10.9.0.0/16') // of a frontend without ranges
     leave(9, '10.9.0.0/16') // of an index that nobody has
     leave(60_000, '10.9.0.0/16') // of none
     key.writeUInt32LE(8) // of all frontends
-    cluster.maps.ranges.add(key.toString('hex'))
+    cluster.maps.ranges.add(trieKey(key))
     put(cluster, 'b', undefined, 2)
     const ops = cluster.restart()
     assert.ok(!ops.some((op) => op.kind === 'name' && op.index === 9), 'index 9 rests')
