@@ -63,6 +63,7 @@ export function frontendJson(view: FrontendView): Readonly<Record<string, unknow
     ...(view.draining.length > 0 && { draining: view.draining.map(slotJson) }),
     ...((kind === 'ClusterIP' ? word.localOnly : word.externalLocalOnly) && { localOnly: true }),
     ...(word.affinity && { affinitySeconds: word.affinitySeconds }),
+    ...(word.maglev && { loadBalancing: 'maglev' }),
     ...(view.sourceRanges && { sourceRanges: view.sourceRanges }),
     generation: word.generation,
   }

@@ -55,9 +55,11 @@ function readSets(dump: MapDump, index: number): Sets {
   const isOurs = (position: number): boolean =>
     position < dump.limits.slots && dump.slot(position).index === index
   const chosen = ({ base, count, local }: Commit, localOnly: boolean): Slot[] =>
-    positions(base, localOnly ? local : count)
-      .filter(isOurs)
-      .map((at) => dump.slot(at))
+    distinct(
+      positions(base, localOnly ? local : count)
+        .filter(isOurs)
+        .map((at) => dump.slot(at)),
+    )
   const backends = chosen(external, word.externalLocalOnly)
   const inCluster = chosen(word, word.localOnly)
   const ids = new Set(positions(external.base, external.count).map((at) => dump.slot(at).id))
@@ -72,8 +74,14 @@ function readSets(dump: MapDump, index: number): Sets {
   return { word, backends, clusterBackends: isSame ? undefined : inCluster, draining }
 }
 
+/** A table has each backend many times. */
+function distinct(slots: readonly Slot[]): Slot[] {
+  return [...new Map(slots.map((slot) => [slot.id, slot])).values()]
+}
+
 function textOf(slots: readonly Slot[]): string {
-  return slots.map((slot) => slot.id).join(' ')
+  const ids = slots.map((slot) => slot.id)
+  return ids.sort((a, b) => a - b).join(' ')
 }
 
 function positions(first: number, count: number): number[] {

@@ -112,6 +112,7 @@ function linesOf(rows: readonly (readonly string[])[]): string[] {
 function flagsText({ word, sourceRanges }: FrontendView): string {
   const flags = [
     ...(word.localOnly ? ['local-only'] : []),
+    ...(word.maglev ? ['maglev'] : []),
     ...(sourceRanges === undefined ? [] : [`source-ranges=${sourceRanges.join('+') || 'none'}`]),
     ...(word.affinity ? [`affinity=${word.affinitySeconds}s`] : []),
   ]

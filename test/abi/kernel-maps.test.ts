@@ -19,7 +19,14 @@ import { dumpImages } from '../../src/plan/dump.ts'
 import type { MapOp } from '../../src/plan/image.ts'
 import { createFakeCluster } from '../fakes/fake-cluster.ts'
 
-const limits = { keys: 4096, indexes: 2048, slots: 8192, ids: 8192, ranges: 64, tableSizes: [7, 17] }
+const limits = {
+  keys: 4096,
+  indexes: 2048,
+  slots: 8192,
+  ids: 8192,
+  ranges: 64,
+  tableSizes: [7, 17],
+}
 const mmapable = 1 << 10
 
 interface Opened {

@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly externalLocalOnly?: boolean
   /** Only clients in these ranges, as [address, bits of 128]. */
   readonly sourceRanges?: readonly (readonly [string, number])[]
+  /** The backends are a table, and all nodes choose alike. */
+  readonly maglev?: boolean
   /** Session affinity of clients; 0 and undefined: none. */
   readonly affinitySeconds?: number
   /** False: the address has no key of its own, as a node's has not. */
@@ -151,10 +153,10 @@ export class Node {
     const base = this.#nextExtent * extentSize
     this.#nextExtent++
     backends.forEach((end, at) => this.writeSlot(base + at, frontend, end, at < local))
-    const { affinitySeconds = 0 } = options
+    const { affinitySeconds = 0, maglev = false } = options
     const affinity = affinitySeconds > 0
     const count = backends.length
-    const policies = { localOnly, externalLocalOnly, affinity, affinitySeconds }
+    const policies = { localOnly, externalLocalOnly, affinity, affinitySeconds, maglev }
     this.writeWord(index, { base, count, local, ...policies })
     if (sourceRanges !== undefined) this.#limitSources(index, sourceRanges)
     const [address, port] = splitEnd(frontend.split('/')[0]!)

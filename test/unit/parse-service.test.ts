@@ -85,6 +85,7 @@ describe('parseService()', () => {
       loadBalancerIPs: ['198.51.100.1', '198.51.100.3', '198.51.100.4'],
       externalIPs: ['192.0.2.1'],
       sourceRanges: { kind: 'listed', ranges: ['10.0.0.0/8', 'fd00::/8'] },
+      choice: 'random',
       healthCheckNodePort: 32000,
       publishNotReady: true,
       annotations: new Map([['reset', 'yes']]),
@@ -217,6 +218,25 @@ describe('parseService()', () => {
     assert.deepEqual(ranges([]), { kind: 'everybody' })
     assert.deepEqual(ranges(['junk']), { kind: 'nobody' })
     assert.deepEqual(ranges(['junk', '10.0.0.0/8']), { kind: 'listed', ranges: ['10.0.0.0/8'] })
+  })
+
+  it('chooses at random unless an annotation says Maglev, ours before that of Cilium', () => {
+    const ours = 'kube-shunt.io/load-balancing'
+    const cilium = 'service.cilium.io/lb-algorithm'
+    const cases: readonly (readonly [annotations: Fields, choice: string, refusals: number])[] = [
+      [{}, 'random', 0],
+      [{ [ours]: 'maglev' }, 'maglev', 0],
+      [{ [cilium]: 'maglev' }, 'maglev', 0],
+      [{ [ours]: 'random', [cilium]: 'maglev' }, 'random', 0],
+      [{ [cilium]: 'something new' }, 'random', 0],
+      [{ [ours]: 'Maglev' }, 'random', 1],
+      [{ [ours]: 7 }, 'random', 0],
+    ]
+    for (const [annotations, choice, refusals] of cases) {
+      const { service, refused } = parsed(raw({}, { annotations }))
+      assert.equal(service.choice, choice, JSON.stringify(annotations))
+      assert.equal(refused.length, refusals, refused.join())
+    }
   })
 
   it('does not trust prototypes', () => {
