@@ -17,6 +17,7 @@ import { restore, type RawDump } from '../../src/datapath/restore.ts'
 import { frontendKey as keyOf } from '../../src/model/types.ts'
 import { dumpImages } from '../../src/plan/dump.ts'
 import type { MapOp } from '../../src/plan/image.ts'
+import { tableSizes } from '../../src/plan/maglev.ts'
 import { createFakeCluster } from '../fakes/fake-cluster.ts'
 
 const limits = {
