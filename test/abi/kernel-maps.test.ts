@@ -26,7 +26,7 @@ const limits = {
   slots: 8192,
   ids: 8192,
   ranges: 64,
-  tableSizes: [7, 17],
+  tableSizes,
 }
 const mmapable = 1 << 10
 
