@@ -31,6 +31,8 @@ export interface StartOptions {
   readonly image?: Image
   /** The system call filter; default: ours. */
   readonly profile?: Profile
+  /** More flags, as an operator's patch or the chart's extraArgs give them. */
+  readonly flags?: readonly string[]
 }
 
 /** Once for all tests of a file: every pod answers, Service 1 has those named b behind it. */
@@ -70,7 +72,8 @@ async function connect(cluster: Cluster, image: () => Image): Promise<Deployed> 
     cluster,
     server,
     authority: where,
-    start(node, overlay, { more = [], image: other = image(), profile = readProfile() } = {}) {
+    start(node, overlay, options = {}) {
+      const { more = [], image: other = image(), profile = readProfile(), flags = [] } = options
       const manifests = [...rendered(overlay), ...more]
       const setting: PodSetting = {
         image: other,
@@ -80,6 +83,7 @@ async function connect(cluster: Cluster, image: () => Image): Promise<Deployed> 
         serviceAccount,
         apiServer: { host, port },
         profile,
+        flags,
         directory: mkdtempSync(join(cluster.directory, 'pod-')),
       }
       return startPod(setting)

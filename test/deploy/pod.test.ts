@@ -51,17 +51,17 @@ test('the API server is asked for nothing that the role does not allow', async (
   for (const action of asked(server.requests)) assert.ok(allowed.has(action), action)
 })
 
-test("with kubeadm's ConfigMap and command it serves, and commands answer inside the pod", async (t) => {
+test("with kubeadm's ConfigMap and command nodes serve, and commands answer inside the pod", async (t) => {
   const { cluster } = deployed
-  const node = cluster.nodes[0]!
-  const pod = deployed.start(node, 'kubeadm', { more: [kubeadmConfigMap(deployed)] })
-  t.after(() => killAll([pod]))
-  await untilStarted(pod)
-  await untilServed(node.pod('a'), vip())
-  const status = await pod.exec(['/usr/bin/kube-shunt', 'status'])
+  const more = [kubeadmConfigMap(deployed)]
+  const pods = cluster.nodes.map((node) => deployed.start(node, 'kubeadm', { more }))
+  t.after(() => killAll(pods))
+  await Promise.all(pods.map(untilStarted))
+  for (const node of cluster.nodes) await untilServed(node.pod('a'), vip())
+  const status = await pods[0]!.exec(['/usr/bin/kube-shunt', 'status'])
   assert.equal(status.code, 0, status.stderr)
   assert.match(status.stdout, /: healthy\n/)
-  const services = await pod.exec(['/usr/bin/kube-shunt', 'services'])
+  const services = await pods[0]!.exec(['/usr/bin/kube-shunt', 'services'])
   assert.match(services.stdout, /10\.96\.0\.1:80 +ClusterIP +default\/web1:tcp/)
 })
 

@@ -19,6 +19,8 @@ export interface PodSetting {
   readonly apiServer: { readonly host: string; readonly port: string }
   /** The system call filter. */
   readonly profile: Profile
+  /** Flags besides those of the manifest. */
+  readonly flags: readonly string[]
   /** For files of the pod; different for pods that run together. */
   readonly directory: string
 }
@@ -148,8 +150,8 @@ function valueOf(
   return configMap(manifests, reference.name)[reference.key]
 }
 
-function commandOf({ node }: PodSetting, { command, args = [] }: Container): string[] {
-  return [...command, ...args].map((word) => word.replaceAll('$(NODE_NAME)', node.name))
+function commandOf({ node, flags }: PodSetting, { command, args = [] }: Container): string[] {
+  return [...command, ...args, ...flags].map((word) => word.replaceAll('$(NODE_NAME)', node.name))
 }
 
 function configMap(manifests: readonly Manifest[], name: string): Readonly<Record<string, string>> {
