@@ -1,8 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { rehearseDatapath } from './datapath/programs.ts'
-import { lockRoot, openRoot, takeRoot, type Root } from './datapath/root.ts'
+import { lockRoot, openRoot, rootPaths, takeRoot, type Root } from './datapath/root.ts'
 import { messageOf, ShuntError } from './errors.ts'
 import type { Log } from './log.ts'
 
@@ -31,11 +31,12 @@ export async function ownRoot(
   return owned
 }
 
-/* Opened anew each time, as the owner's end may have been followed by a cleanup. */
+/* Made anew where it has gone: the owner's end may have been followed by a cleanup. */
 async function awaitRoot(config: Config, signal: AbortSignal): Promise<Root | undefined> {
+  const root = rootPaths(config.bpffs)
   while (!signal.aborted) {
-    const root = openRoot(config.bpffs)
-    if (takeRoot(root)) return root
+    if (!existsSync(root.path)) openRoot(config.bpffs)
+    if (takeRoot(root)) return openRoot(config.bpffs)
     await wait(tryMilliseconds, undefined, { signal }).catch(() => undefined)
   }
   return undefined

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync } from 'node:fs'
+import { existsSync, fstatSync, lstatSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, ShuntError } from '../errors.ts'
+import { closeFd } from './native.ts'
 import { isBpffs, lockPath } from './native-system.ts'
 
 /** The pin root: everything of ours that outlives the agent. `v1` is the layout of bpf/abi.h. */
@@ -47,7 +48,12 @@ export function lockRoot(root: Root): void {
 
 /** As lockRoot, but false where another agent owns the root. */
 export function takeRoot(root: Root): boolean {
-  return lockPath(root.path) !== undefined
+  const fd = lockPath(root.path)
+  if (fd === undefined) return false
+  /* A cleanup may have taken the directory away just before: then the lock is on nothing. */
+  if (fstatSync(fd).ino === statSync(root.path, { throwIfNoEntry: false })?.ino) return true
+  closeFd(fd)
+  return false
 }
 
 function requireBpffs(bpffs: string): void {

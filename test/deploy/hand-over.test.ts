@@ -60,6 +60,20 @@ async function refused(node: ClusterNode): Promise<number | null> {
   return (await second.exited).code
 }
 
+test('an agent that waits goes on with a new root when the old one is cleaned up', async (t) => {
+  const { node1, agents } = serving
+  await agents[0]!.stop()
+  const owner = await node1.startAgent()
+  const standby = await startStandby(node1, join(serving.cluster.directory, 'ready'))
+  t.after(() => Promise.all([owner.stop('SIGKILL'), standby.stop('SIGKILL')]))
+  await untilSaid(standby, 'another agent owns the root')
+  await node1.shunt(['cleanup', '--force'])
+  await owner.stop('SIGKILL')
+  await untilSaid(standby, 'agent started')
+  await untilServed(serving.pod(1, 'c'), serving.vip(1))
+  assert.equal(await refused(node1), 4)
+})
+
 test('an agent whose programs the kernel refuses never says that it could start', async (t) => {
   const { node1, cluster } = serving
   await serving.agents[0]!.stop()
