@@ -7,7 +7,7 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 
 echo '# layout, lint, types'
 prettier --check --log-level warn .
-clang-format --dry-run -Werror bpf/*.c bpf/*.h bpf/loader/*.c bpf/loader/*.h test/traffic/*.c test/traffic/*.h
+clang-format --dry-run -Werror bpf/*.c bpf/*.h bpf/loader/*.c bpf/loader/*.h test/traffic/*.c test/traffic/*.h test/deploy/*.c
 eslint --max-warnings 0 src test bench deploy
 tsc -p .
 
