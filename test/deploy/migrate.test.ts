@@ -16,6 +16,7 @@ interface Mode {
   readonly remove: string
 }
 
+const within = 15_000
 const modes: readonly Mode[] = [
   {
     name: 'iptables',
@@ -41,12 +42,12 @@ for (const mode of modes) {
     const vip = hostPort(service.clusterIp, vipPort)
     const by = 'node1/b'
     await mode.put(node, service)
-    await untilServed(client, vip, { by })
+    await untilServed(client, vip, { by, within })
     const old = await pingPong(client, vip, 20)
     const dialling = startDial(client, vip, { rate: 50 })
 
     const agent = await node.startAgent()
-    await eventually(async () => assert.ok((await flows(node)) > 5))
+    await eventually(async () => assert.ok((await flows(node)) > 5), within)
     await node.exec(['sh', '-c', mode.remove])
     const fresh = await pingPong(client, vip, 20)
     const { open, resets, timeouts, switched } = await old.stop()
@@ -56,7 +57,7 @@ for (const mode of modes) {
     await agent.stop()
     const { stdout } = await node.shunt(['cleanup'])
     assert.match(stdout, /hooks freed/)
-    await untilServed(client, vip, { by })
+    await untilServed(client, vip, { by, within })
     const again = await fresh.stop()
     /* There is no drain yet (docs/limits.md): this is what docs/migrate-from-kube-proxy.md says. */
     assert.deepEqual([again.open, again.resets], [0, 20])

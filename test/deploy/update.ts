@@ -38,8 +38,8 @@ export async function updateWithSurge(
     const { failed } = await dialling.stop()
     assert.deepEqual([open, resets, closed, timeouts, switched], [20, 0, 0, 0, 0])
     assert.deepEqual(failed, {})
-    /* The liveness probe has 30 s; a health check of a load balancer usually 10 s and more. */
-    assert.ok(silence < 5_000, `/livez was silent for ${silence} ms`)
+    /* The liveness probe has 30 s; a health check of a load balancer usually as much. */
+    assert.ok(silence < 15_000, `/livez was silent for ${silence} ms`)
     return silence
   } finally {
     await Promise.all(pods.map((pod) => pod.stop('SIGKILL')))
@@ -51,5 +51,5 @@ async function replace(old: RunningPod, next: RunningPod): Promise<void> {
   assert.match(next.log(), /waiting for its end/)
   const { code } = await old.stop()
   assert.equal(code, 0)
-  await eventually(() => assert.match(next.log(), /"agent started"/), 10_000)
+  await eventually(() => assert.match(next.log(), /"agent started"/), 30_000)
 }
