@@ -129,6 +129,7 @@ export function northSouth(
       [tcp(outside.loadBalancer)]: behind,
       [udp(outside.loadBalancer)]: behind,
     },
+    uplinks: true,
     ...rest,
   })
   const name = host(`${outside.node}:0`)

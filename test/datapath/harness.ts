@@ -57,6 +57,8 @@ export interface DatapathOptions {
   readonly layer3?: boolean
   readonly globals?: Readonly<Record<string, GlobalValue>>
   readonly entries?: Readonly<Record<string, number>>
+  /** Packets of uplinks are wanted as well. */
+  readonly uplinks?: boolean
   readonly pins?: string
 }
 
@@ -95,11 +97,13 @@ export class Node {
   #nextExtent = 1
   #generation = 0
 
-  constructor({ layer3 = false, globals = {}, entries = {}, pins }: DatapathOptions) {
+  constructor(options: DatapathOptions) {
+    const { layer3 = false, globals = {}, entries = {}, uplinks = false, pins } = options
     const defaults = { hash_seed: 12345, l2_len: layer3 ? 0 : 14 }
     this.programs = loadService({
       globals: { ...defaults, ...globals },
       entries,
+      uplinks,
       ...(pins === undefined ? {} : { pins }),
     })
     this.tables = new Tables(this.programs)

@@ -14,6 +14,8 @@ export const hairpin6 = 'fd6b:7368:756e:74::1'
 export interface LoadOptions {
   readonly globals: Readonly<Record<string, GlobalValue>>
   readonly entries: Readonly<Record<string, number>>
+  /** Load the uplink's programs as well: it takes as long as the pod's. */
+  readonly uplinks?: boolean
   /** A directory of a bpffs, for maps that two objects share; otherwise they are private. */
   readonly pins?: string
 }
@@ -30,19 +32,26 @@ export interface Programs {
   mapFd(name: string): number
 }
 
+const uplinkPrograms = ['shunt_uplink_ingress', 'shunt_uplink_egress']
+
 /** Loads the service programs with maps of their own. */
 export function loadService(options: LoadOptions): Programs {
   const object = openBuilt('service_tc', options)
   object.setGlobal('hairpin_addr4', addressBytes(hairpin4))
   object.setGlobal('hairpin_addr6', addressBytes(hairpin6))
   for (const [name, value] of Object.entries(options.globals)) object.setGlobal(name, value)
+  if (options.uplinks !== true) for (const name of uplinkPrograms) object.setAutoload(name, false)
   object.load()
   const maps = new Map<string, Map>()
   return {
     ingress: object.programFd('shunt_ingress'),
     egress: object.programFd('shunt_egress'),
-    uplinkIngress: object.programFd('shunt_uplink_ingress'),
-    uplinkEgress: object.programFd('shunt_uplink_egress'),
+    get uplinkIngress() {
+      return object.programFd('shunt_uplink_ingress')
+    },
+    get uplinkEgress() {
+      return object.programFd('shunt_uplink_egress')
+    },
     mapFd: (name) => object.mapFd(name),
     map(name) {
       const known = maps.get(name) ?? openMap(object.mapFd(name))

@@ -85,7 +85,7 @@ for (const outside of [outside4, outside6]) {
 
     test('a node without an address for it drops the client’s packet, counted', () => {
       const services = { [tcp(nodePort)]: { backends: [backend], ownsAddress: false } }
-      const node = datapath({ services })
+      const node = datapath({ services, uplinks: true })
       assert.equal(node.fromOutside(open(nodePort)).text, 'drop')
       assert.deepEqual(node.counted(), { drop_snat_no_address: 1 })
     })
