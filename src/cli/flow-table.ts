@@ -31,6 +31,12 @@ export interface FlowView {
   readonly lastSeen: number
   readonly hairpin: boolean
   readonly portChanged: boolean
+  /** Whom the backend sees, where that is this node and not the client. */
+  readonly seenAs: Endpoint | undefined
+  /** The client is a process of this node. */
+  readonly fromNode: boolean
+  /** XDP sends its packets on. */
+  readonly xdp: boolean
 }
 
 interface Endpoint {
@@ -65,9 +71,11 @@ export function* readFlows(pins: Pins): Generator<FlowView> {
 
 const flagsOffset = flow.members.find((member) => member.name === 'flags')!.offset
 
-/** Is this the client -> VIP half? */
+const otherEntries = flowFlag.FLOW_REVERSE | flowFlag.FLOW_INNER
+
+/** Is this the client -> VIP half, and not the other, or a second step of one? */
 export function isForward(value: Buffer): boolean {
-  return (value.readUInt16LE(flagsOffset) & flowFlag.FLOW_REVERSE) === 0
+  return (value.readUInt16LE(flagsOffset) & otherEntries) === 0
 }
 
 /** What the client -> VIP half of a flow tells. */
@@ -85,6 +93,12 @@ export function decodeFlow(keyBytes: Buffer, value: Buffer): FlowView {
     lastSeen: half.last_seen,
     hairpin: (half.flags & flowFlag.FLOW_HAIRPIN) !== 0,
     portChanged: (half.flags & flowFlag.FLOW_PORT_CHANGED) !== 0,
+    seenAs:
+      (half.flags & flowFlag.FLOW_SNAT) === 0
+        ? undefined
+        : { address: half.saddr, port: half.sport },
+    fromNode: (half.flags & flowFlag.FLOW_FROM_HOST) !== 0,
+    xdp: (half.flags & flowFlag.FLOW_DIRECT) !== 0,
   }
 }
 

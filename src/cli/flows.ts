@@ -94,8 +94,10 @@ function totals(counts: Counts): { readonly total: number; readonly counts: unkn
 }
 
 function flowJson(flow: NamedFlow): unknown {
-  const { protocol, client, vip, backend, state, service, seconds, hairpin, portChanged } = flow
-  return { protocol, client, vip, backend, state, service, seconds, hairpin, portChanged }
+  const { protocol, client, vip, backend, state, service, seconds } = flow
+  const { hairpin, portChanged, seenAs, fromNode, xdp } = flow
+  const notes = { hairpin, portChanged, seenAs, fromNode, xdp }
+  return { protocol, client, vip, backend, state, service, seconds, ...notes }
 }
 
 function flowsText(flows: readonly NamedFlow[], isWide: boolean): string {
@@ -113,8 +115,14 @@ function flowsText(flows: readonly NamedFlow[], isWide: boolean): string {
   return formatTable([[...header, ...(isWide ? ['NOTES', 'SERVICE'] : [])], ...rows])
 }
 
-function notesText({ hairpin, portChanged }: NamedFlow): string {
-  const notes = [...(hairpin ? ['hairpin'] : []), ...(portChanged ? ['port-changed'] : [])]
+function notesText({ hairpin, portChanged, seenAs, fromNode, xdp }: NamedFlow): string {
+  const notes = [
+    ...(hairpin ? ['hairpin'] : []),
+    ...(seenAs === undefined ? [] : [`as ${endpointText(seenAs.address, seenAs.port)}`]),
+    ...(portChanged && seenAs === undefined ? ['port-changed'] : []),
+    ...(fromNode ? ['from-node'] : []),
+    ...(xdp ? ['xdp'] : []),
+  ]
   return notes.length === 0 ? '-' : notes.join(',')
 }
 
