@@ -265,7 +265,7 @@ _Static_assert(sizeof(struct service_range) == 32, "service_range");
 struct network {
 	__be16 tunnel_ports[TUNNEL_PORTS_MAX]; /* UDP ports of tunnels; 0: none */
 	__u32 range_count;
-	__u32 pad;
+	__u32 exempt_count; /* the first so many are no service ranges, but within one */
 	struct service_range service_ranges[SERVICE_RANGES_MAX];
 };
 _Static_assert(sizeof(struct network) == 272, "network");

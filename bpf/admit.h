@@ -35,7 +35,7 @@ static __always_inline bool is_service_addr(const struct addr *addr)
 		if (i >= known->range_count)
 			break;
 		if (is_in_range(addr, &known->service_ranges[i]))
-			return true;
+			return i >= known->exempt_count;
 	}
 	return false;
 }

@@ -73,7 +73,7 @@ export function openControl(options: ControlOptions): Control {
     unreported: new Set<ServiceName>(),
   }
   const schedule = schedulePasses(reconciler, options)
-  const stopFollowing = followNode(cluster, reports)
+  const stopFollowing = followNode(cluster, reports, serviceRanges)
   return {
     cluster,
     network,
@@ -135,11 +135,16 @@ function eventsOf(
 }
 
 /** Follows the node's own addresses, and waits for its Node only so long; the answer ends that. */
-function followNode(cluster: ClusterState, reports: Reports): () => void {
+function followNode(
+  cluster: ClusterState,
+  reports: Reports,
+  serviceRanges: ServiceRangesFollower,
+): () => void {
   const look = (): void => {
     const addresses = interfaceAddresses()
     cluster.setInterfaceAddresses(addresses)
     reports.interfaces(addresses)
+    serviceRanges.interfaces(addresses)
   }
   look()
   const looking = setInterval(look, lookMilliseconds)

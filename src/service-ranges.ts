@@ -2,7 +2,8 @@ import type { NetworkOwner } from './datapath/network.ts'
 import { parseServiceCidr } from './kube/parse-service-cidr.ts'
 import type { ReflectorHealth, ReflectorSink } from './kube/sink.ts'
 import type { Log } from './log.ts'
-import { chooseServiceRanges, type Inhabited } from './model/service-ranges.ts'
+import { sameTexts } from './model/service-tracker.ts'
+import { chooseServiceRanges, type Inhabited, type ServiceRanges } from './model/service-ranges.ts'
 
 export interface ServiceRangesOptions {
   /** Ranges given by hand; undefined: those of the ServiceCIDR objects. */
@@ -18,6 +19,7 @@ export interface ServiceRangesFollower {
   /** How the watch of them is: without them nothing is known. */
   health(health: ReflectorHealth): void
   node(node: Inhabited | undefined): void
+  interfaces(addresses: readonly string[]): void
 }
 
 /**
@@ -26,22 +28,14 @@ export interface ServiceRangesFollower {
  * them leaves us without.
  */
 export function followServiceRanges(options: ServiceRangesOptions): ServiceRangesFollower {
-  const { given, network, log } = options
+  const { given } = options
   const byObject = new Map<string, readonly string[]>()
   let known: readonly string[] | undefined = given
   let inhabited: Inhabited = { addresses: [], podCIDRs: [] }
-  let told = ''
+  let interfaceAddresses: readonly string[] = []
+  const write = writerOf(options)
   const apply = (): void => {
-    if (known === undefined) return
-    const { chosen, left } = chooseServiceRanges(known, inhabited)
-    network.setServiceRanges(chosen)
-    const text = JSON.stringify([chosen, left])
-    if (text === told) return
-    told = text
-    for (const { range, reason } of left) {
-      log.warn({ field: 'service range', value: range, reason }, 'service range left out')
-    }
-    log.info({ field: 'service ranges', value: chosen.join(',') || 'none' }, 'service ranges known')
+    if (known !== undefined) write(chooseServiceRanges(known, inhabited, interfaceAddresses))
   }
   let isComplete = false
   const objectsChanged = (): void => {
@@ -63,6 +57,27 @@ export function followServiceRanges(options: ServiceRangesOptions): ServiceRange
       inhabited = node
       apply()
     },
+    interfaces(addresses) {
+      if (sameTexts(addresses, interfaceAddresses)) return
+      interfaceAddresses = addresses
+      apply()
+    },
+  }
+}
+
+/** Says what it writes when that is something else than before. */
+function writerOf({ network, log }: ServiceRangesOptions): (ranges: ServiceRanges) => void {
+  let told = ''
+  return (ranges) => {
+    const { chosen, exempt, left } = ranges
+    network.setServiceRanges(chosen, exempt)
+    const text = JSON.stringify(ranges)
+    if (text === told) return
+    told = text
+    for (const { range, reason } of left) {
+      log.warn({ field: 'service range', value: range, reason }, 'service range left out')
+    }
+    log.info({ field: 'service ranges', value: chosen.join(',') || 'none' }, 'service ranges known')
   }
 }
 

@@ -96,7 +96,7 @@ const nestedRange = nested<ReturnType<typeof serviceRange.parse>>(serviceRange, 
 export const network = struct('network', {
   tunnel_ports: array(be16, networkLimits.tunnelPorts),
   range_count: u32,
-  pad: u32,
+  exempt_count: u32,
   service_ranges: array(nestedRange, networkLimits.serviceRanges),
 })
 export const frontendStats = struct('frontend_stats', { flows: u64, rejects: u64 })

@@ -9,13 +9,15 @@ export interface NetworkValues {
   readonly tunnelPorts: readonly number[]
   /** Canonical ranges that cluster IPs are taken from; eight at most. */
   readonly serviceRanges: readonly string[]
+  /** Addresses within them that are somebody's all the same; with the ranges eight at most. */
+  readonly exempt: readonly string[]
 }
 
 /** The owner of `network`: each part changes alone, the other stays as it was. */
 export interface NetworkOwner {
   values(): NetworkValues
   setTunnelPorts(ports: readonly number[]): void
-  setServiceRanges(ranges: readonly string[]): void
+  setServiceRanges(ranges: readonly string[], exempt: readonly string[]): void
 }
 
 type MapLike = Pick<RawMap, 'get' | 'set'>
@@ -40,7 +42,8 @@ export function openNetwork(map: MapLike): NetworkOwner {
   return {
     values: () => values,
     setTunnelPorts: (tunnelPorts) => write({ tunnelPorts: [...tunnelPorts] }),
-    setServiceRanges: (serviceRanges) => write({ serviceRanges: [...serviceRanges] }),
+    setServiceRanges: (serviceRanges, exempt) =>
+      write({ serviceRanges: [...serviceRanges], exempt: [...exempt] }),
   }
 }
 
@@ -51,7 +54,9 @@ export function openNetwork(map: MapLike): NetworkOwner {
 export function writeNetwork(map: MapLike, values: NetworkValues): void {
   const known = readStruct(map)
   const next = structOf(values)
-  const hasSameRanges = JSON.stringify(known.service_ranges) === JSON.stringify(next.service_ranges)
+  const hasSameRanges =
+    known.exempt_count === next.exempt_count &&
+    JSON.stringify(known.service_ranges) === JSON.stringify(next.service_ranges)
   if (!hasSameRanges) {
     if (known.range_count > 0) store(map, { ...known, range_count: 0 })
     store(map, { ...next, range_count: 0 })
@@ -61,20 +66,24 @@ export function writeNetwork(map: MapLike, values: NetworkValues): void {
 
 /** Reads both parts. */
 export function readNetwork(map: MapLike): NetworkValues {
-  const { tunnel_ports: ports, range_count: count, service_ranges: ranges } = readStruct(map)
+  const { tunnel_ports: ports, range_count: count, ...rest } = readStruct(map)
+  const { exempt_count: exempt, service_ranges: ranges } = rest
   return {
     tunnelPorts: ports.filter((port) => port !== 0),
-    serviceRanges: ranges.slice(0, count).map(rangeText),
+    serviceRanges: ranges.slice(exempt, count).map(rangeText),
+    exempt: ranges.slice(0, Math.min(exempt, count)).map(({ base }) => base),
   }
 }
 
-function structOf({ tunnelPorts, serviceRanges }: NetworkValues): NetworkStruct {
+function structOf({ tunnelPorts, serviceRanges, exempt }: NetworkValues): NetworkStruct {
   if (tunnelPorts.length > maxPorts) throw new RangeError(`more than ${maxPorts} tunnel ports`)
-  if (serviceRanges.length > maxRanges) throw new RangeError(`more than ${maxRanges} ranges`)
+  const ranges = [...exempt.map(hostRange), ...serviceRanges].map(rangeStruct)
+  if (ranges.length > maxRanges) throw new RangeError(`more than ${maxRanges} ranges`)
   return {
     tunnel_ports: filled(tunnelPorts, maxPorts, 0),
-    range_count: serviceRanges.length,
-    service_ranges: filled(serviceRanges.map(rangeStruct), maxRanges, zeroes),
+    range_count: ranges.length,
+    exempt_count: exempt.length,
+    service_ranges: filled(ranges, maxRanges, zeroes),
   }
 }
 
@@ -90,6 +99,10 @@ function store(map: MapLike, values: NetworkStruct): void {
 
 function readStruct(map: MapLike): NetworkStruct {
   return network.parse(map.get(key)!) // an array map has all its entries
+}
+
+function hostRange(address: string): string {
+  return `${address}/${familyOf(address) === 4 ? 32 : 128}`
 }
 
 /** Masks are over the mapped form, so that one comparison serves both families. */

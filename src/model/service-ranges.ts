@@ -14,19 +14,25 @@ export interface Inhabited {
   readonly podCIDRs: readonly string[]
 }
 
+/** How many addresses of interfaces can be told apart within service ranges. */
+export const maxExempt = 4
+
 /** The ranges whose unallocated addresses are refused, and those left out with the reason. */
 export interface ServiceRanges {
   readonly chosen: readonly string[]
+  /** Addresses of interfaces within them, which are answered here: NodeLocal DNS has some. */
+  readonly exempt: readonly string[]
   readonly left: readonly { readonly range: string; readonly reason: string }[]
 }
 
 /**
  * Chooses service ranges: without those inside of others and those that are inhabited; of too
- * many the widest, families in turn.
+ * many the widest, families in turn; none where too many interfaces have addresses in them.
  */
 export function chooseServiceRanges(
   ranges: Iterable<string>,
   { addresses, podCIDRs }: Inhabited,
+  interfaceAddresses: readonly string[] = [],
 ): ServiceRanges {
   const left: { range: string; reason: string }[] = []
   const usable = [...new Set(ranges)].filter((range) => {
@@ -36,10 +42,14 @@ export function chooseServiceRanges(
   })
   const outer = usable.filter((range) => !usable.some((other) => isWithin(range, other)))
   const inTurn = familiesInTurn(outer)
-  for (const range of inTurn.slice(maxServiceRanges)) {
-    left.push({ range, reason: `is one more than the ${maxServiceRanges} there is room for` })
-  }
-  return { chosen: inTurn.slice(0, maxServiceRanges), left }
+  const exempt = [...new Set(interfaceAddresses)].filter(rangeTest(inTurn)).sort()
+  const isCrowded = exempt.length > maxExempt
+  const room = isCrowded ? 0 : maxServiceRanges - exempt.length
+  const reason = isCrowded
+    ? `holds more than ${maxExempt} addresses of interfaces`
+    : `is one more than the ${room} there is room for`
+  for (const range of inTurn.slice(room)) left.push({ range, reason })
+  return { chosen: inTurn.slice(0, room), exempt: isCrowded ? [] : exempt, left }
 
   function whyNot(range: string): string | undefined {
     if (bitsOf(range) < leastBits[familyOf(range)]) return 'is too wide for cluster IPs'

@@ -247,8 +247,12 @@ export class Node {
   }
 
   /** Where tunnels and cluster IPs are; ranges as [base, mask]. */
-  network(ports: readonly number[], ranges: readonly (readonly [string, string])[]): void {
-    this.programs.map('network').set(indexKey(0), networkBytes(ports, ranges))
+  network(
+    ports: readonly number[],
+    ranges: readonly (readonly [string, string])[],
+    exempt = 0,
+  ): void {
+    this.programs.map('network').set(indexKey(0), networkBytes(ports, ranges, exempt))
   }
 
   /** Says that a device is a port of a bridge. */

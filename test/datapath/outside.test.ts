@@ -159,6 +159,21 @@ for (const outside of [outside4, outside6]) {
       assert.equal(node.fromOutside(open(`${asNode}:22`)).text, 'next: untouched')
     })
 
+    test('an address in a service range that an interface of the node has is left to it', () => {
+      const node = northSouth(outside)
+      const whole = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'
+      const [own, range]: [string, string] =
+        family === 'IPv4' ? ['10.111.2.3', '10.96.0.0'] : ['fd00:96::7', 'fd00:96::']
+      const mask = `ffff:ffff:ffff:ffff:ffff:ffff:${family === 'IPv4' ? 'fff0' : 'ffff'}:0`
+      node.network([], [[own, whole], [range, mask]], 1) // prettier-ignore
+      const at = (address: string): string =>
+        family === 'IPv4' ? `${address}:53` : `[${address}]:53`
+      assert.equal(node.fromOutside(open(at(own), { udp: true })).text, 'next: untouched')
+      assert.equal(node.fromPod(frame({ from: outside.client, to: at(own), udp: true })).text, 'next: untouched') // prettier-ignore
+      const other = own.replace(/.$/, '9')
+      assert.equal(node.fromOutside(open(at(other), { udp: true })).text, 'drop')
+    })
+
     test('the outside of tunnels is not looked at', () => {
       const node = northSouth(outside)
       node.network([30080], [])

@@ -11,11 +11,13 @@ export function uplinkBytes(addresses: { addr4?: string; addr6?: string }): Buff
 export function networkBytes(
   ports: readonly number[],
   ranges: readonly (readonly [base: string, mask: string])[],
+  exempt = 0,
 ): Buffer {
   const bytes = Buffer.alloc(network.size)
   network.format(bytes, {
     tunnel_ports: Array.from({ length: networkLimits.tunnelPorts }, (_, at) => ports[at] ?? 0),
     range_count: ranges.length,
+    exempt_count: exempt,
     service_ranges: Array.from({ length: networkLimits.serviceRanges }, (_, at) => {
       const [base, mask] = ranges[at] ?? ['::', '::']
       return { base, mask }

@@ -94,10 +94,54 @@ function fakeMap() {
   }
 }
 
+describe('addresses of interfaces within service ranges', () => {
+  const ranges = ['10.96.0.0/16', 'fd00::/112']
+
+  it('are exempt, as NodeLocal DNS answers there', () => {
+    const all = ['169.254.20.10', '10.96.0.10', '172.16.0.1', 'fd00::10', '10.96.0.10']
+    const { chosen, exempt } = chooseServiceRanges(ranges, nobody, all)
+    assert.deepEqual([chosen, exempt], [ranges, ['10.96.0.10', 'fd00::10']])
+  })
+
+  it('take room from ranges', () => {
+    const eight = Array.from({ length: 8 }, (_, at) => `10.${at + 90}.0.0/16`)
+    const { chosen, exempt, left } = chooseServiceRanges(eight, nobody, ['10.90.0.1'])
+    assert.deepEqual([chosen.length, exempt, left.length], [7, ['10.90.0.1'], 1])
+  })
+
+  it('leave no ranges when there are many', () => {
+    const many = Array.from({ length: 5 }, (_, at) => `10.96.0.${at}`)
+    const { chosen, exempt, left } = chooseServiceRanges(ranges, nobody, many)
+    assert.deepEqual([chosen, exempt], [[], []])
+    const reasons = new Set(left.map(({ reason }) => reason))
+    assert.deepEqual([...reasons], ['holds more than 4 addresses of interfaces'])
+  })
+
+  it('are written before the ranges and read back', () => {
+    const map = fakeMap()
+    const values = { tunnelPorts: [], serviceRanges: ranges, exempt: ['10.96.0.10', 'fd00::10'] }
+    writeNetwork(map, values)
+    const { range_count: count, exempt_count: exempt, service_ranges: all } = map.writes.at(-1)!
+    assert.deepEqual([count, exempt, all[1]!.base, all[2]!.base], [4, 2, 'fd00::10', '10.96.0.0'])
+    assert.deepEqual(readNetwork(map), values)
+  })
+
+  it('are followed', () => {
+    const { follower, exempted } = follow(['10.96.0.0/16'])
+    follower.interfaces(['10.96.0.10'])
+    follower.interfaces([])
+    assert.deepEqual(exempted, [[], ['10.96.0.10'], []])
+  })
+})
+
 describe('the network map', () => {
   it('holds ports and ranges, masks over the mapped form', () => {
     const map = fakeMap()
-    const values = { tunnelPorts: [8472, 6081], serviceRanges: ['10.96.0.0/12', 'fd00::/108'] }
+    const values = {
+      tunnelPorts: [8472, 6081],
+      serviceRanges: ['10.96.0.0/12', 'fd00::/108'],
+      exempt: [],
+    }
     writeNetwork(map, values)
     const last = map.writes.at(-1)!
     assert.deepEqual(last.tunnel_ports, [8472, 6081, 0, 0])
@@ -113,15 +157,15 @@ describe('the network map', () => {
   for (const range of ['0.0.0.0/0', '10.0.0.0/8', '10.1.2.3/32', '::/0', 'fd00::/1', '::1/128']) {
     it(`gives ${range} back`, () => {
       const map = fakeMap()
-      writeNetwork(map, { tunnelPorts: [], serviceRanges: [range] })
+      writeNetwork(map, { tunnelPorts: [], serviceRanges: [range], exempt: [] })
       assert.deepEqual(readNetwork(map).serviceRanges, [range])
     })
   }
 
   it('has no ranges while they change, so that no base is read beside another mask', () => {
     const map = fakeMap()
-    writeNetwork(map, { tunnelPorts: [], serviceRanges: ['10.96.0.0/12'] })
-    writeNetwork(map, { tunnelPorts: [4789], serviceRanges: ['192.168.0.0/16'] })
+    writeNetwork(map, { tunnelPorts: [], serviceRanges: ['10.96.0.0/12'], exempt: [] })
+    writeNetwork(map, { tunnelPorts: [4789], serviceRanges: ['192.168.0.0/16'], exempt: [] })
     const seen = map.writes.map((one) => [one.range_count, one.service_ranges[0]!.base])
     assert.deepEqual(seen, [
       [0, '10.96.0.0'],
@@ -135,23 +179,34 @@ describe('the network map', () => {
   it('keeps one part when the other changes, over a restart as well', () => {
     const map = fakeMap()
     openNetwork(map).setTunnelPorts([8472])
-    openNetwork(map).setServiceRanges(['10.96.0.0/16'])
+    openNetwork(map).setServiceRanges(['10.96.0.0/16'], [])
     const owner = openNetwork(map)
-    assert.deepEqual(owner.values(), { tunnelPorts: [8472], serviceRanges: ['10.96.0.0/16'] })
+    assert.deepEqual(owner.values(), {
+      tunnelPorts: [8472],
+      serviceRanges: ['10.96.0.0/16'],
+      exempt: [],
+    })
     const { length } = map.writes
-    owner.setServiceRanges(['10.96.0.0/16'])
+    owner.setServiceRanges(['10.96.0.0/16'], [])
     owner.setTunnelPorts([8472])
     assert.equal(map.writes.length, length, 'what is there is not written again')
     owner.setTunnelPorts([])
-    assert.deepEqual(readNetwork(map), { tunnelPorts: [], serviceRanges: ['10.96.0.0/16'] })
+    assert.deepEqual(readNetwork(map), {
+      tunnelPorts: [],
+      serviceRanges: ['10.96.0.0/16'],
+      exempt: [],
+    })
   })
 
   it('refuses more than there is room for', () => {
     const map = fakeMap()
     const ranges = Array.from({ length: 9 }, (_, at) => `10.${at}.0.0/16`)
-    assert.throws(() => writeNetwork(map, { tunnelPorts: [], serviceRanges: ranges }), RangeError)
     assert.throws(
-      () => writeNetwork(map, { tunnelPorts: [1, 2, 3, 4, 5], serviceRanges: [] }),
+      () => writeNetwork(map, { tunnelPorts: [], serviceRanges: ranges, exempt: [] }),
+      RangeError,
+    )
+    assert.throws(
+      () => writeNetwork(map, { tunnelPorts: [1, 2, 3, 4, 5], serviceRanges: [], exempt: [] }),
       RangeError,
     )
   })
@@ -160,19 +215,26 @@ describe('the network map', () => {
 interface Followed {
   readonly follower: ReturnType<typeof followServiceRanges>
   readonly written: (readonly string[])[]
+  readonly exempted: (readonly string[])[]
   readonly warnings: string[]
 }
 
 function follow(given?: readonly string[]): Followed {
   const written: (readonly string[])[] = []
+  const exempted: (readonly string[])[] = []
   const warnings: string[] = []
   const log = {
     info: () => undefined,
     warn: ({ value, reason }: { value?: unknown; reason?: unknown }) =>
       void warnings.push(`${String(value)} ${String(reason)}`),
   }
-  const network = { setServiceRanges: (ranges: readonly string[]) => void written.push(ranges) }
-  return { follower: followServiceRanges({ given, network, log }), written, warnings }
+  const network = {
+    setServiceRanges(ranges: readonly string[], exempt: readonly string[]): void {
+      written.push(ranges)
+      exempted.push(exempt)
+    },
+  }
+  return { follower: followServiceRanges({ given, network, log }), written, exempted, warnings }
 }
 
 function cidr(name: string, ...cidrs: string[]): object {
