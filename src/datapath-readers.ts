@@ -14,14 +14,23 @@ export interface ReaderSource {
   collected: CollectReport | undefined
 }
 
+const plannedMaps = [
+  'frontends',
+  'frontend_words',
+  'backends',
+  'backend_states',
+  'source_ranges',
+] as const
+
 /** What a scrape reads of the maps. */
 export function readersOf(datapath: Datapath, source: ReaderSource): DatapathReaders {
   const counters = perCpuOf(datapath.mapFd('counters'))
   const stats = perCpuOf(datapath.mapFd('frontend_stats'))
   const sizes = Object.fromEntries(
-    ['frontends', 'frontend_words', 'backends', 'backend_states', 'flows', 'half_open'].map(
-      (map) => [map, mapInfo(datapath.mapFd(map)).maxEntries],
-    ),
+    [...plannedMaps, 'flows', 'half_open'].map((map) => [
+      map,
+      mapInfo(datapath.mapFd(map)).maxEntries,
+    ]),
   )
   return {
     readCounters: () => counters.sumRange(0, counterNames.length),
@@ -37,6 +46,7 @@ function mapUses(sizes: Readonly<Record<string, number>>, source: ReaderSource):
     frontend_words: state && takenNumbers(state.indexes) - resting(state, 'indexes'),
     backends: state && takenSlots(state.extents) - restingSlots(state),
     backend_states: state && takenNumbers(state.ids) - resting(state, 'ids'),
+    source_ranges: state?.rangeCount,
     flows: collected && collected.flows * 2,
     half_open: collected && collected.halfOpen * 2,
   }

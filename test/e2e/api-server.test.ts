@@ -43,6 +43,12 @@ test('an agent that starts while the server is away serves within 2 s of its ret
   await server.up()
   put(web!)
   await untilServed(node.pod('a'), vip(1), { by: 'node1/b', within })
+  await eventually(() =>
+    assert.match(
+      agent.log(),
+      /service ranges known.*10\.96\.0\.0\/16|10\.96\.0\.0\/16.*service ranges known/,
+    ),
+  )
   canary = startDial(node.pod('a'), vip(1), { rate: 50 })
   await canary.until(({ ok }) => ok > 0)
 })

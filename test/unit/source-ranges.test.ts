@@ -202,6 +202,19 @@ describe('loadBalancerSourceRanges', () => {
     assert.equal(admitted(cluster)['198.51.100.1:80'], '10.2.0.0/16,10.3.0.0/16')
   })
 
+  it('wait for the room that another Service leaves in the same pass', () => {
+    const cluster = createCluster({ ranges: 1 })
+    put(cluster, 'a', [range], 1)
+    cluster.pass()
+    put(cluster, 'a', undefined, 1)
+    put(cluster, 'b', [range], 2)
+    cluster.pass()
+    assert.equal(admitted(cluster)['198.51.100.2:80'], 'none')
+    assert.equal(wakeAt(cluster.state), 0)
+    cluster.pass()
+    assert.equal(admitted(cluster)['198.51.100.2:80'], range)
+  })
+
   it('survive a restart, and what a crash left of others goes at the first pass', () => {
     const cluster = createCluster()
     put(cluster, 'a', [range])
