@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { hostPort } from '../cluster/addressing.ts'
-import { pingPong, startDial } from '../cluster/traffic.ts'
+import { pingPong, startDial, type PingPong } from '../cluster/traffic.ts'
 import type { Agent, ClusterNode } from '../cluster/types.ts'
 import { eventually, podPort, startAgent, untilServed, type Serving } from '../e2e/serving.ts'
 import { readNodeState } from '../e2e/node-state.ts'
@@ -38,6 +38,7 @@ export async function handOvers(serving: Serving, cycles: number): Promise<void>
     await next.ready()
     agent = next
   }
+  await Promise.all([untilAsked(tcp, 90), untilAsked(udp, 30)])
   const ends = await Promise.all([direct.stop(), tcp.stop(), udp.stop(), dialling.stop()])
   await agent.stop()
   const [machine, pings, datagrams, dialled] = ends
@@ -50,4 +51,11 @@ export async function handOvers(serving: Serving, cycles: number): Promise<void>
   assert.deepEqual(dialled.failed, {})
   assert.ok(dialled.longestSilenceMs <= limit, `no answer for ${dialled.longestSilenceMs} ms`)
   assert.deepEqual(await readNodeState(node1), before)
+}
+
+/** Waits until flows were answered so many times from now on: what was done to them has shown. */
+export async function untilAsked(flows: PingPong, times: number): Promise<void> {
+  const last = flows.latest()?.seconds ?? 0
+  const { pings } = await flows.until(({ seconds }) => seconds > last)
+  await flows.until((report) => report.pings >= pings + times, 20_000)
 }

@@ -3,6 +3,7 @@ import { hostPort } from '../cluster/addressing.ts'
 import { pingPong, startDial } from '../cluster/traffic.ts'
 import { eventually, untilServed, vipPort } from '../e2e/serving.ts'
 import { untilStarted, type Deployed } from './deployed.ts'
+import { untilAsked } from './hand-over.ts'
 import type { RunningPod } from './pod.ts'
 import { watchProbe } from './probe.ts'
 import type { Image } from './root-file-system.ts'
@@ -33,6 +34,7 @@ export async function updateWithSurge(
       pods.push(next)
       await replace(old, next)
     }
+    await untilAsked(flows, 60)
     const silence = await livez.stop()
     const { open, resets, closed, timeouts, switched } = await flows.stop()
     const { failed } = await dialling.stop()
