@@ -2,19 +2,12 @@ import {
   backend,
   device,
   frontendFlag,
-  frontendKey,
   frontendRef,
   frontendWord,
   settings,
   sourceRangeKey,
 } from '../../src/datapath/abi.ts'
-import {
-  encodeKey,
-  encodeRef,
-  encodeSlot,
-  encodeState,
-  encodeWord,
-} from '../../src/datapath/encode.ts'
+import { encodeRef, encodeSlot, encodeState, encodeWord } from '../../src/datapath/encode.ts'
 import type { GlobalValue } from '../../src/datapath/native.ts'
 import { skbContext, testRun, type SkbFields } from '../../src/datapath/native-run.ts'
 import { ktimeCoarse } from '../../src/datapath/native-system.ts'
@@ -28,7 +21,7 @@ import {
 import { UNUSED_PORT, type Word } from '../../src/plan/image.ts'
 import { describeFrame, describeIp } from './describe-packet.ts'
 import { loadService, type Programs } from './load.ts'
-import { networkBytes, uplinkBytes } from './places.ts'
+import { keyBytes, networkBytes, protocolOf, uplinkBytes } from './places.ts'
 import { splitEnd, Tables } from './tables.ts'
 
 /** "address:port/PROTOCOL", what clients dial. */
@@ -294,14 +287,4 @@ export class Node {
     encodeRef(value, 0, index, { buffer: bytes, at: 0 })
     this.programs.map('frontends').set(bytes, value)
   }
-}
-
-function keyBytes(key: FrontendKey): Buffer {
-  const bytes = Buffer.alloc(frontendKey.size)
-  encodeKey(bytes, 0, key)
-  return bytes
-}
-
-function protocolOf(frontend: FrontendText): Protocol {
-  return frontend.split('/')[1] as Protocol // FrontendText has one
 }

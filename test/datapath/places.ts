@@ -1,4 +1,7 @@
-import { network, networkLimits, uplink } from '../../src/datapath/abi.ts'
+import { frontendKey, network, networkLimits, uplink } from '../../src/datapath/abi.ts'
+import { encodeKey } from '../../src/datapath/encode.ts'
+import type { FrontendKey, Protocol } from '../../src/model/types.ts'
+import type { FrontendText } from './harness.ts'
 
 /** An entry of `uplinks`. */
 export function uplinkBytes(addresses: { addr4?: string; addr6?: string }): Buffer {
@@ -24,4 +27,16 @@ export function networkBytes(
     }),
   })
   return bytes
+}
+
+/** A key of `frontends`. */
+export function keyBytes(key: FrontendKey): Buffer {
+  const bytes = Buffer.alloc(frontendKey.size)
+  encodeKey(bytes, 0, key)
+  return bytes
+}
+
+/** The protocol of "address:port/PROTOCOL". */
+export function protocolOf(frontend: FrontendText): Protocol {
+  return frontend.split('/')[1] as Protocol // FrontendText has one
 }
