@@ -4,6 +4,7 @@
 #define KUBE_SHUNT_ADMIT_H
 
 #include "create.h"
+#include "hook.h"
 #include "reject.h"
 #include "sound.h"
 
@@ -168,23 +169,6 @@ static __always_inline int find_server(struct __sk_buff *skb, const struct packe
 		return verdict;
 	reason = create_flow(skb, &packet->tuple, &set, now);
 	return reason ? drop(reason) : VERDICT_FOLLOW;
-}
-
-/* The outside of a tunnel's packet: what is inside comes by again, on the tunnel's device. */
-static __always_inline bool is_tunnel(const struct packet *packet)
-{
-	__u32 zero = 0;
-	struct network *known;
-
-	if (packet->tuple.proto != IPPROTO_UDP)
-		return false;
-	known = bpf_map_lookup_elem(&network, &zero);
-	if (!known)
-		return false;
-	for (int i = 0; i < TUNNEL_PORTS_MAX; i++)
-		if (known->tunnel_ports[i] && known->tunnel_ports[i] == packet->tuple.dport)
-			return true;
-	return false;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "send.h"
 #include "snat.h"
 #include "track.h"
+#include "tunnel.h"
 
 /* Rewrites a packet of a half with FLOW_SNAT by the step that is done here. */
 __noinline int rewrite_step(struct __sk_buff *skb, const struct packet *packet,

@@ -11,6 +11,7 @@
 #include "reject_xdp.h"
 #include "sound_transport.h"
 #include "track.h"
+#include "tunnel.h"
 
 /* Where XDP sends packets of a half: the next hop's MAC address, asked for once a tick. */
 __noinline int find_next_hop(struct xdp_md *ctx, const struct packet *packet, struct flow *flow)
@@ -187,7 +188,7 @@ int shunt_uplink_xdp(struct xdp_md *ctx)
 	int action;
 	__u32 now;
 
-	if (!parse_xdp(ctx, &packet))
+	if (!parse_xdp(ctx, &packet) || is_tunnel(&packet))
 		return XDP_PASS;
 	now = now_ticks();
 	found = find_flow(&packet, now);

@@ -74,6 +74,15 @@ for (const outside of [outside4, outside6]) {
       assert.deepEqual(node.counted(), {})
     })
 
+    test('does not look at the outside of tunnels', () => {
+      const { node, xdp } = wired(outside)
+      node.publish(udp(loadBalancer), [])
+      node.network([80], [])
+      const packet = send(client, loadBalancer, { udp: true })
+      assert.equal(xdp(packet), 'pass: untouched')
+      assert.deepEqual(node.counted(), {})
+    })
+
     test('a flow that it cannot send on is tc’s, and tc makes both steps', () => {
       const { node, xdp } = wired(outside)
       const syn = send(client, nodePort, { tcp: 'S' })
