@@ -1,17 +1,19 @@
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { queryTcx, queryXdp, type Direction } from '../datapath/native-attach.ts'
 import { programInfoById } from '../datapath/native-info.ts'
 import { readLinks } from '../devices/watch-links.ts'
 import { messageOf } from '../errors.ts'
 import { readText, type Finding } from './finding.ts'
+import { ownProgramIds } from './hooks.ts'
 
 const run = promisify(execFile)
 
 /** Others on this node who handle Services or hold the same hooks. Looks only, changes nothing. */
-export async function checkConflicts(): Promise<Finding[]> {
-  return [checkKubeProxy(), ...(await checkRules()), ...(await checkPrograms())]
+export async function checkConflicts(bpffs: string): Promise<Finding[]> {
+  return [checkKubeProxy(), ...(await checkRules()), ...(await checkPrograms(bpffs))]
 }
 
 function checkKubeProxy(): Finding {
@@ -60,12 +62,13 @@ async function outputOf(command: string, args: readonly string[]): Promise<strin
   }
 }
 
-async function checkPrograms(): Promise<Finding[]> {
+async function checkPrograms(bpffs: string): Promise<Finding[]> {
   const feature = 'programs of others'
   try {
     const { links } = await readLinks()
+    const own = ownProgramIds(join(bpffs, 'v1/links'))
     const foreign = [...links.values()].flatMap(({ index, name }) =>
-      programsOf(index).map((program) => `${name} ${program}`),
+      programsOf(index, own).map((program) => `${name} ${program}`),
     )
     if (foreign.length === 0) return [{ verdict: 'ok', feature, detail: 'none on tcx or XDP' }]
     return foreign.map((detail) => ({ verdict: 'note', feature, detail }))
@@ -75,17 +78,20 @@ async function checkPrograms(): Promise<Finding[]> {
 }
 
 /** Programs on a device's hooks that are not ours. */
-function programsOf(ifindex: number): string[] {
+function programsOf(ifindex: number, own: ReadonlySet<number>): string[] {
   const onTcx = (['ingress', 'egress'] as const).flatMap((direction) =>
-    tcxPrograms(ifindex, direction).map((name) => `${direction}: ${name}`),
+    tcxPrograms(ifindex, direction, own).map((name) => `${direction}: ${name}`),
   )
   const { programId, mode } = queryXdp(ifindex)
-  return programId === 0 ? onTcx : [...onTcx, `XDP (${mode}): ${nameOf(programId)}`]
+  return programId === 0 || own.has(programId)
+    ? onTcx
+    : [...onTcx, `XDP (${mode}): ${nameOf(programId)}`]
 }
 
-function tcxPrograms(ifindex: number, direction: Direction): string[] {
+function tcxPrograms(ifindex: number, direction: Direction, own: ReadonlySet<number>): string[] {
   try {
     return queryTcx(ifindex, direction)
+      .filter(({ programId }) => !own.has(programId))
       .map(({ programId }) => nameOf(programId))
       .filter((name) => !name.startsWith('shunt_'))
   } catch {

@@ -15,7 +15,7 @@ export const doctorCommand: CommandModule = {
     const findings = [
       ...checkHost(textOf(flags, 'bpffs') ?? ''),
       ...checkKernel(),
-      ...(await checkConflicts()),
+      ...(await checkConflicts(textOf(flags, 'bpffs') ?? '')),
     ]
     const missing = findings.filter((finding) => finding.verdict === 'missing')
     if (textOf(flags, 'output') === 'json') printJson({ isFit: missing.length === 0, findings })

@@ -107,6 +107,16 @@ for (const { profile, xdp } of places)
       const target = targetOf(serving, 'NodePort', 2, 'IPv4')
       await dial(clients['outside']!, target, { count: 10, rate: 500 })
       const [forward, reverse] = await sentByXdp(serving)
+      const shown = JSON.parse((await serving.node1.shunt(['status', '-o', 'json'])).stdout) as {
+        hooks: { direction: string; isAttached: boolean }[]
+      }
+      const hooks = shown.hooks.filter(({ direction }) => direction === 'xdp')
+      assert.deepEqual(
+        hooks.map(({ isAttached }) => isAttached),
+        xdp ? [true] : [],
+      )
+      const doctor = await serving.node1.shunt(['doctor'])
+      assert.doesNotMatch(doctor.stdout, /XDP \(native\)/, 'our own program is no foreign one')
       assert.ok(xdp ? forward - before >= 30 && reverse >= 30 : forward === 0, `${forward}`)
     })
 
