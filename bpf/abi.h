@@ -152,6 +152,7 @@ enum flow_flag {
 		1 << 12, /* of a process of this node: forward at egress, reverse at ingress */
 	FLOW_OWN = 1 << 13, /* the node's own exchange from a NodePort's port: left alone */
 	FLOW_DIRECT = 1 << 14, /* XDP sends it back out of the uplink it came by, to dmac */
+	FLOW_ANSWERED = 1 << 15, /* half open: the backend answered the handshake (both halves) */
 };
 
 /*

@@ -9,6 +9,7 @@ enum claim {
 	CLAIM_OURS = 0, /* the reverse half is in half_open and undoes our tuple */
 	CLAIM_ESTABLISHED, /* it is in `flows`: only our own half was lost */
 	CLAIM_TAKEN, /* a living flow has this reply tuple */
+	CLAIM_WAITING, /* so has one that is half open */
 	CLAIM_OVER, /* a flow that is over has it: remove_owner, then try again */
 	CLAIM_REFUSED, /* the table would not take it */
 };
@@ -66,7 +67,7 @@ __noinline int claim_reply(const struct flow_key *key, const struct flow *flow, 
 		if (has_left(&reply_key, owner, key, now))
 			return CLAIM_OVER;
 		if (!is_twin(owner, key))
-			return CLAIM_TAKEN;
+			return is_established ? CLAIM_TAKEN : CLAIM_WAITING;
 		return is_established ? CLAIM_ESTABLISHED : CLAIM_OURS;
 	}
 	reply = *flow;
@@ -79,8 +80,8 @@ __noinline int claim_reply(const struct flow_key *key, const struct flow *flow, 
 }
 
 /*
- * The client's half of an established flow is lost but the backend's is not: `flow`, the choice
- * its first packet led to, takes over what the other half knows. Returns whether it was there.
+ * The client's half of a flow is lost but the backend's is not: `flow`, the choice its first
+ * packet led to, takes over what the other half knows. Returns whether it was there.
  */
 __noinline int rejoin_flow(const struct flow_key *key, struct flow *flow, __u32 now)
 {
@@ -88,13 +89,17 @@ __noinline int rejoin_flow(const struct flow_key *key, struct flow *flow, __u32 
 		return 0;
 	struct flow_key reply_key = {};
 	struct flow *reply;
+	bool is_half_open;
 
 	twin_key(key, flow, &reply_key);
 	reply = lookup_twin(&flows, &reply_key, key);
+	is_half_open = !reply;
+	if (is_half_open)
+		reply = lookup_twin(&half_open, &reply_key, key);
 	if (!reply || is_expired(&reply_key, reply, now))
 		return 0;
-	flow->flags |= reply->flags & (FLOW_REPLIED | FLOW_CLOSING);
-	if (bpf_map_update_elem(&flows, key, flow, BPF_NOEXIST))
+	flow->flags |= reply->flags & (FLOW_REPLIED | FLOW_ANSWERED | FLOW_CLOSING);
+	if (is_half_open ? insert_half(&half_open, key, flow) : insert_half(&flows, key, flow))
 		return 0;
 	count(COUNT_FLOW_TWIN_REBUILT);
 	return 1;

@@ -83,7 +83,7 @@ __noinline int fill_choice(struct hook_ctx *ctx, const struct flow_key *key,
 static __always_inline void enter_forward(const struct flow_key *key, struct flow *flow)
 {
 	/* EEXIST: the same first packet on another CPU; its entry is as good. */
-	bpf_map_update_elem(&half_open, key, flow, BPF_NOEXIST);
+	insert_half(&half_open, key, flow);
 	if (flow->flags & FLOW_SNAT)
 		count(COUNT_FLOW_SNAT);
 	else if (flow->flags & FLOW_PORT_CHANGED)
@@ -130,18 +130,36 @@ __noinline int try_port(struct hook_ctx *ctx, const struct flow_key *key, struct
 	return enter_flow(key, flow, now);
 }
 
+/*
+ * Enters a flow in place of one that is half open. Under a flood that is most likely one of the
+ * flood's; a client that it hits is served by its next SYN.
+ */
+__noinline int push_out(const struct flow_key *key, struct flow *flow, __be16 port, __u32 now)
+{
+	if (!key || !flow)
+		return CLAIM_REFUSED;
+	flow->sport = port;
+	remove_owner(key, flow);
+	return enter_flow(key, flow, now);
+}
+
 /* Tries a few ports; not inlined, so that the verifier walks the two loops one after the other. */
 __noinline int try_ports(struct hook_ctx *ctx, const struct flow_key *key, struct flow *flow,
 			 __u32 number, __u32 now)
 {
 	int claim = CLAIM_REFUSED;
+	__be16 waiting = 0;
 
+	if (!key || !flow)
+		return claim;
 	for (__u32 attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
 		claim = try_port(ctx, key, flow, number + attempt * PORT_STRIDE, now);
 		if (claim == CLAIM_OURS)
-			break;
+			return claim;
+		if (claim == CLAIM_WAITING)
+			waiting = flow->sport;
 	}
-	return claim;
+	return waiting && has_snat_port(flow) ? push_out(key, flow, waiting, now) : claim;
 }
 
 /*
@@ -167,7 +185,7 @@ __noinline int change_port(struct hook_ctx *ctx, const struct flow_key *key, str
 /* Why a flow could not be entered anywhere. */
 static __always_inline int refusal(int claim, const struct flow *flow)
 {
-	if (claim != CLAIM_TAKEN)
+	if (claim != CLAIM_TAKEN && claim != CLAIM_WAITING)
 		return COUNT_DROP_FLOW_INSERT;
 	return flow->flags & FLOW_SNAT ? COUNT_DROP_SNAT_EXHAUSTED : COUNT_DROP_TUPLE_TAKEN;
 }

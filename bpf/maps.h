@@ -81,9 +81,9 @@ struct {
 } flows SEC(".maps");
 
 /*
- * The same for flows without a reply yet, so that a flood of first packets
- * evicts only its own kind. Full: the oldest goes; a repeated first packet makes
- * the same choice again.
+ * The same for flows without a reply yet, and for handshakes that the client has
+ * not finished, so that a flood of first packets evicts only its own kind. Full: the oldest goes; a
+ * repeated first packet makes the same choice again.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -94,7 +94,8 @@ __noinline int admit_outgoing(struct __sk_buff *skb, const struct packet *packet
 		return VERDICT_PASS;
 	reply_key(tuple, &reply);
 	owner = lookup_owner(&reply);
-	if (owner && owner->flags & FLOW_SNAT && !is_expired(&reply, owner, now)) {
+	if (owner && (owner->flags & (FLOW_SNAT | FLOW_INNER)) == FLOW_SNAT &&
+	    !is_expired(&reply, owner, now)) {
 		if (change_port(skb, tuple, &flow, now) == CLAIM_OURS)
 			return VERDICT_FOLLOW;
 		return drop(COUNT_DROP_SNAT_EXHAUSTED);

@@ -91,7 +91,8 @@ static __always_inline enum verdict follow_flow(struct __sk_buff *skb, const str
 		if (flow->flags & FLOW_INNER)
 			return verdict;
 		if (flow->flags & FLOW_SNAT && needs_second_steps(packet, found, now))
-			enter_second_steps(&packet->tuple, flow, is_still_half_open(found), now);
+			enter_second_steps(&packet->tuple, flow, is_still_half_open(packet, found),
+					   now);
 		if (needs_tracking(packet, found, now))
 			track_flow(packet, flow, found->is_half_open, now);
 		return verdict;

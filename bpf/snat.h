@@ -207,10 +207,14 @@ __noinline int enter_second_step(const struct flow_key *key, const struct flow *
 		known->last_seen = now;
 		return 0;
 	}
-	if (is_half_open)
-		return bpf_map_update_elem(&half_open, &step_key, &step, BPF_ANY);
+	/* insert_half says why it is used at once */
+	if (is_half_open) {
+		bpf_map_delete_elem(&half_open, &step_key);
+		return insert_half(&half_open, &step_key, &step);
+	}
 	bpf_map_delete_elem(&half_open, &step_key);
-	return bpf_map_update_elem(&flows, &step_key, &step, BPF_ANY);
+	bpf_map_delete_elem(&flows, &step_key);
+	return insert_half(&flows, &step_key, &step);
 }
 
 /* Both second steps of the flow of this half. */

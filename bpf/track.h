@@ -48,7 +48,26 @@ __noinline int refresh_flow(const struct flow_key *key, struct flow *flow, bool 
 }
 
 /*
- * A half-open flow was answered: both halves move to `flows`, where a flood of
+ * The backend answered the handshake: noted on both halves. Whoever floods us with requests from
+ * other people's addresses gets this far, so it is the client's next word that promotes.
+ */
+__noinline int note_answer(const struct flow_key *key, struct flow *flow)
+{
+	if (!key || !flow)
+		return -1;
+	struct flow_key other_key = {};
+	struct flow *twin;
+
+	twin_key(key, flow, &other_key);
+	set_flags(flow, FLOW_ANSWERED);
+	twin = lookup_twin(&half_open, &other_key, key);
+	if (twin)
+		set_flags(twin, FLOW_ANSWERED);
+	return 0;
+}
+
+/*
+ * A half-open flow goes both ways: both halves move to `flows`, where a flood of
  * first packets cannot reach them. If there is no room they stay, still usable.
  * `flow` is an element of half_open: afterwards it may belong to anybody.
  */
@@ -56,23 +75,24 @@ __noinline int promote_flow(const struct flow_key *key, const struct flow *flow,
 {
 	if (!key || !flow)
 		return -1;
-	struct flow fresh = *flow, *forward;
+	struct flow fresh = *flow, *other;
 	struct flow_key other_key = {};
 
 	if (!is_of_client(key, &fresh))
 		return 0;
 	fresh.flags |= FLOW_REPLIED;
+	fresh.flags &= ~FLOW_ANSWERED;
 	fresh.last_seen = now;
 	if (insert_half(&flows, key, &fresh))
 		return 0;
 	twin_key(key, &fresh, &other_key);
-	forward = bpf_map_lookup_elem(&half_open, &other_key);
-	if (!forward || is_twin(forward, key)) {
+	other = bpf_map_lookup_elem(&half_open, &other_key);
+	if (!other || is_twin(other, key)) {
 		turn_flow(key, &fresh);
 		/* Unlike one made from the reply it knows the way to its backend. */
-		if (forward) {
-			fresh.flags |= forward->flags & FLOW_BRIDGED;
-			__builtin_memcpy(fresh.dmac, forward->dmac, sizeof(fresh.dmac));
+		if (other) {
+			fresh.flags |= other->flags & FLOW_BRIDGED;
+			__builtin_memcpy(fresh.dmac, other->dmac, sizeof(fresh.dmac));
 		}
 		bpf_map_update_elem(&flows, &other_key, &fresh, BPF_NOEXIST);
 		bpf_map_delete_elem(&half_open, &other_key);
@@ -123,6 +143,25 @@ static __always_inline bool is_request(const struct packet *packet, const struct
 	return packet->tcp_flags & TCP_PSH && !(flow->flags & FLOW_REVERSE);
 }
 
+/* Is it the answer to the first packet of a connection? */
+static __always_inline bool is_answer(const struct packet *packet, const struct flow *flow)
+{
+	return flow->flags & FLOW_REVERSE && packet->tcp_flags & TCP_SYN;
+}
+
+/*
+ * Does this packet show that a half-open flow goes both ways? The node's own connections need
+ * not prove that: nobody floods with those, and their egress looks into half_open for SYNs only.
+ */
+static __always_inline bool is_promotion(const struct packet *packet, const struct flow *flow)
+{
+	if (packet->tcp_flags & TCP_RST)
+		return false;
+	if (packet->tcp_flags & TCP_SYN)
+		return flow->flags & FLOW_REVERSE && flow->flags & FLOW_FROM_HOST;
+	return flow->flags & (FLOW_REVERSE | FLOW_ANSWERED);
+}
+
 /*
  * Brings the flow up to date with a packet that uses it. What may insert an entry
  * comes last: a full table can give the new entry our own element.
@@ -132,14 +171,18 @@ __noinline int track_flow(const struct packet *packet, struct flow *flow, bool i
 {
 	if (!packet || !flow)
 		return -1;
-	if (is_half_open && has_handshake(packet->tuple.proto) &&
-	    !(packet->tcp_flags & (TCP_SYN | TCP_RST)))
-		last_midflow = now;
 	if (packet->tcp_flags & (TCP_FIN | TCP_RST) || flow->flags & FLOW_RESET)
 		close_flow(&packet->tuple, flow, packet->tcp_flags);
-	if (is_half_open && flow->flags & FLOW_REVERSE && !(packet->tcp_flags & TCP_RST))
-		return promote_flow(&packet->tuple, flow, now);
-	if (flow->last_seen != now || is_syn(packet) || is_request(packet, flow))
+	if (is_half_open) {
+		if (is_promotion(packet, flow))
+			return promote_flow(&packet->tuple, flow, now);
+		if (is_answer(packet, flow))
+			note_answer(&packet->tuple, flow);
+		else if (has_handshake(packet->tuple.proto) &&
+			 !(packet->tcp_flags & (TCP_SYN | TCP_RST)))
+			last_midflow = now;
+	}
+	if (flow->last_seen != now || packet->tcp_flags & TCP_SYN || is_request(packet, flow))
 		return refresh_flow(&packet->tuple, flow, is_half_open, now);
 	return 0;
 }
@@ -166,10 +209,11 @@ static __always_inline bool needs_second_steps(const struct packet *packet,
 	       packet->tcp_flags & TCP_SYN || found->flow->flags & FLOW_DIRECT;
 }
 
-/* A reply takes its flow out of half_open. */
-static __always_inline bool is_still_half_open(const struct found_flow *found)
+/* Will the flow be half open when the packet has been tracked? */
+static __always_inline bool is_still_half_open(const struct packet *packet,
+					       const struct found_flow *found)
 {
-	return found->is_half_open && !(found->flow->flags & FLOW_REVERSE);
+	return found->is_half_open && !is_promotion(packet, found->flow);
 }
 
 #endif

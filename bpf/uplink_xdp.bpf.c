@@ -142,6 +142,16 @@ static __always_inline bool is_xdp_sound(struct xdp_md *ctx, const struct packet
 	return is_tcp(packet) ? is_tcp_sound(packet, l4, length) : is_udp_sound(packet, l4, length);
 }
 
+/* Does the choice for this tuple lead to another node? Backends of this one are tc's. */
+__noinline int is_elsewhere(struct xdp_md *ctx, const struct flow_key *key, struct backend_set *set)
+{
+	if (!key || !set)
+		return 0;
+	struct flow choice = {};
+
+	return !fill_choice(ctx, key, set, 0, &choice) && choice.flags & FLOW_SNAT;
+}
+
 /*
  * What becomes of a packet without a flow; XDP_REDIRECT: it has one now. Local backends and odd
  * packets are tc's.
@@ -151,7 +161,6 @@ __noinline int admit_xdp(struct xdp_md *ctx, const struct packet *packet, __u32 
 	if (!packet)
 		return XDP_PASS;
 	struct backend_set set = {.is_outside = true};
-	struct flow choice = {};
 	int reason;
 
 	if ((is_tcp(packet) && !is_syn(packet)) || !is_xdp_sound(ctx, packet))
@@ -174,7 +183,7 @@ __noinline int admit_xdp(struct xdp_md *ctx, const struct packet *packet, __u32 
 	}
 	if (!set.count)
 		return refuse(COUNT_DROP_NO_LOCAL_ENDPOINT);
-	if (fill_choice(ctx, &packet->tuple, &set, 0, &choice) || !(choice.flags & FLOW_SNAT))
+	if (!is_elsewhere(ctx, &packet->tuple, &set))
 		return XDP_PASS;
 	reason = create_flow(ctx, &packet->tuple, &set, now);
 	return reason ? refuse(reason) : XDP_REDIRECT;

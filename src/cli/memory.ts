@@ -18,5 +18,5 @@ export function flowEntriesFor(bytes: number): number {
 
 /** Entries for flows without a reply: a flood needs no more, and may not outweigh the rest. */
 export function halfOpenEntriesFor(flowEntries: number): number {
-  return Math.min(65_536, Math.max(1024, Math.floor(flowEntries / 4)))
+  return Math.min(65_536, Math.max(1024, flowEntries))
 }

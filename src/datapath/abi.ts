@@ -164,6 +164,7 @@ export const flowFlag = {
   FLOW_FROM_HOST: 1 << 12,
   FLOW_OWN: 1 << 13,
   FLOW_DIRECT: 1 << 14,
+  FLOW_ANSWERED: 1 << 15,
 } as const
 
 /** Names of the counters in the order of enum counter; they appear in metrics and docs. */

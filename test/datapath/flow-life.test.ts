@@ -45,10 +45,27 @@ describe('a flow without a reply', () => {
   })
 
   for (const cast of casts) {
-    test(`becomes established with its first reply, both halves (${cast.family})`, () => {
+    test(`stays half open when the backend answers the handshake (${cast.family})`, () => {
       const node = datapath({ services: oneBackend(cast) })
       node.fromPod(ask(cast))
       node.toPod(answer(cast, { tcp: 'SA' }))
+      assert.deepEqual(
+        node.tables.lines(),
+        [
+          `half_open: TCP ${cast.client} > ${cast.vip} = ${cast.client} > ${cast.backend} [answered]`,
+          `half_open: TCP ${cast.backend} > ${cast.client} = ${cast.vip} > ${cast.client} [reverse egress answered]`,
+        ].sort(),
+      )
+      node.tables.age(lifetimes.syn + 1)
+      assert.equal(node.toPod(answer(cast, { tcp: 'SA' })).text, 'next: untouched')
+      assert.deepEqual(node.tables.lines(), [])
+    })
+
+    test(`becomes established with the client’s next word, both halves (${cast.family})`, () => {
+      const node = datapath({ services: oneBackend(cast) })
+      node.fromPod(ask(cast))
+      node.toPod(answer(cast, { tcp: 'SA' }))
+      assert.equal(node.fromPod(ask(cast, { tcp: 'A' })).verdict, 'next')
       assert.deepEqual(
         node.tables.lines(),
         [
@@ -68,11 +85,12 @@ describe('a flow without a reply', () => {
     assert.equal(node.tables.lines().length, 2)
   })
 
-  test('has an acknowledgement translated even if it was not promoted', () => {
+  test('has an acknowledgement of no answer translated, and stays half open', () => {
     const node = datapath({ services: oneBackend(v4) })
     node.fromPod(ask(v4))
     assert.equal(node.fromPod(ask(v4, { tcp: 'A' })).text, `next: TCP ${client} > ${backend} [A]`)
     assert.deepEqual(node.counted(), { flow_created: 1, forward: 2 })
+    assert.match(node.tables.lines().join(), /^half_open.*half_open/)
   })
 
   test('is not promoted by a reset from the backend, which still reaches the client', () => {

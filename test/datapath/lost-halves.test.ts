@@ -15,11 +15,25 @@ for (const cast of casts) {
       const first = node.fromPod(ask(cast)).text
       const chosen = first.split(' > ')[1]!.split(' ')[0]!
       node.toPod(answer({ ...cast, backend: chosen }, { tcp: 'SA' }))
+      node.fromPod(ask(cast, { tcp: 'A' }))
       node.tables.forget(forwardTuple)
       node.counted()
       const out = node.fromPod(ask(cast, { tcp: 'A' }))
       assert.equal(out.text, `next: TCP ${client} > ${chosen} [A]`)
       assert.deepEqual(node.counted(), { forward: 1, flow_twin_rebuilt: 1 })
+      assert.match(node.tables.entry(forwardTuple).table, /^flows$/)
+    })
+
+    test('in the middle of the handshake: the client’s word finds the same backend', () => {
+      const node = datapath({ services: { [tcp(vip)]: others } })
+      const chosen = node.fromPod(ask(cast)).text.split(' > ')[1]!.split(' ')[0]!
+      node.toPod(answer({ ...cast, backend: chosen }, { tcp: 'SA' }))
+      node.tables.forget(forwardTuple)
+      node.counted()
+      node.grace(60)
+      const out = node.fromPod(ask(cast, { tcp: 'A' }))
+      assert.equal(out.text, `next: TCP ${client} > ${chosen} [A]`)
+      assert.deepEqual(node.counted(), { forward: 1, flow_twin_rebuilt: 1, flow_promoted: 1 })
       assert.match(node.tables.entry(forwardTuple).table, /^flows$/)
     })
 

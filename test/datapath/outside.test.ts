@@ -20,6 +20,7 @@ for (const outside of [outside4, outside6]) {
       assert.equal(node.fromPod(answer(client, { tcp: 'SA' })).text, 'next: untouched')
       const reply = node.toOutside(answer(client, { tcp: 'SA' }))
       assert.equal(reply.text, `next: TCP ${nodePort} > ${client} [SA]`)
+      node.fromOutside(open(nodePort, { tcp: 'A' }))
       assert.deepEqual(
         node.tables.lines(),
         [
@@ -43,8 +44,9 @@ for (const outside of [outside4, outside6]) {
         const back = node.fromOutside(answer(asClient, { tcp: 'SA' }))
         assert.equal(back.text, `next: TCP ${backend} > ${client} [SA]`)
         assert.equal(node.toOutside(back.frame).text, `next: TCP ${to} > ${client} [SA]`)
+        passThrough(node, open(to, { tcp: 'A' }))
         assert.deepEqual(node.counted(), {
-          ...{ forward: 1, reverse: 1 },
+          ...{ forward: 2, reverse: 1 },
           ...{ flow_created: 1, flow_snat: 1, flow_promoted: 1 },
         })
       })

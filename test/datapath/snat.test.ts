@@ -62,6 +62,39 @@ for (const outside of [outside4, outside6]) {
       })
     })
 
+    test('a pool full of half-open flows has a port for the next client', () => {
+      const globals = { snat_port_first: 50000, snat_port_last: 50003 }
+      const node = northSouth(outside, { globals })
+      const lasting = connect(node)
+      const flooders = Array.from({ length: 50 }, (_, at) => `${at + 100}`)
+      for (const at of flooders) {
+        const from = `${brackets(family === 'IPv4' ? `192.0.2.${at}` : `2001:db8::${at}`)}:50000`
+        const asSeen = `${asNode}:${portOf(out(node, from, nodePort, { tcp: 'S' }))}`
+        out(node, backend, asSeen, { tcp: 'SA' })
+      }
+      assert.equal(node.counted().drop_snat_exhausted, undefined)
+      const seen = connect(node, otherClient)
+      assert.equal(
+        out(node, otherClient, nodePort, { tcp: 'A' }),
+        `next: TCP ${seen} > ${backend} [A]`,
+      )
+      assert.equal(
+        out(node, backend, lasting, { tcp: 'A' }),
+        `next: TCP ${nodePort} > ${client} [A]`,
+      )
+    })
+
+    test('each of many requests through a full table of half-open flows leaves as the node’s', () => {
+      const node = northSouth(outside)
+      const strays: string[] = []
+      for (let at = 0; at < 2_000; at++) {
+        const sender = family === 'IPv4' ? `192.0.${at >> 8}.${at & 255}` : `[2001:db8::${at}]`
+        const text = out(node, `${sender}:50000`, nodePort, { tcp: 'S' })
+        if (!text.startsWith(`next: TCP ${asNode}:`)) strays.push(text)
+      }
+      assert.deepEqual(strays, [])
+    })
+
     test('a port is free again when its flow is over', () => {
       const globals = { snat_port_first: 50000, snat_port_last: 50000 }
       const node = northSouth(outside, { globals })
@@ -197,6 +230,13 @@ for (const outside of [outside4, outside6]) {
       const more = node.toOutside(frame({ from: seen, to: backend, tcp: 'A' }))
       assert.equal(more.text, `next: TCP ${asNode}:${port} > ${backend} [A]`)
       assert.equal(out(node, backend, seen, { tcp: 'A' }), `next: TCP ${nodePort} > ${client} [A]`)
+    })
+
+    test('a second step that was lost is not taken for another connection’s tuple', () => {
+      const node = northSouth(outside)
+      const first = node.fromOutside(frame({ from: client, to: nodePort, tcp: 'S' }))
+      node.tables.forget(`${client} > ${backend}`)
+      assert.equal(node.toOutside(first.frame).text, 'next: untouched')
     })
 
     test('is left alone otherwise', () => {

@@ -44,6 +44,7 @@ const flagWords: readonly (readonly [number, string])[] = [
   [flowFlag.FLOW_FROM_HOST, 'from-host'],
   [flowFlag.FLOW_OWN, 'own'],
   [flowFlag.FLOW_DIRECT, 'direct'],
+  [flowFlag.FLOW_ANSWERED, 'answered'],
 ]
 
 /** The clock of the flow tables. */

@@ -125,8 +125,7 @@ describe('a reply tuple that is taken', () => {
       connect(node, v4)
       const old = node.tables.entry(`${client} > ${vip}`)
       die(node)
-      node.fromPod(ask(other))
-      node.toPod(answer(v4, { tcp: 'SA' }))
+      connect(node, other)
       if (!node.tables.has(`${client} > ${vip}`))
         node.tables.put('flows', old.key, {
           ...old.flow,

@@ -23,7 +23,6 @@ for (const cast of casts) {
         flow_created: 1,
         forward: 1,
         reverse: 1,
-        flow_promoted: 1,
       })
     })
 
