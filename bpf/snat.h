@@ -207,14 +207,11 @@ __noinline int enter_second_step(const struct flow_key *key, const struct flow *
 		known->last_seen = now;
 		return 0;
 	}
-	/* insert_half says why it is used at once */
-	if (is_half_open) {
-		bpf_map_delete_elem(&half_open, &step_key);
-		return insert_half(&half_open, &step_key, &step);
-	}
+	/* One left in the other table would be found first, or once the new one is gone. */
 	bpf_map_delete_elem(&half_open, &step_key);
 	bpf_map_delete_elem(&flows, &step_key);
-	return insert_half(&flows, &step_key, &step);
+	return is_half_open ? insert_half(&half_open, &step_key, &step)
+			    : insert_half(&flows, &step_key, &step);
 }
 
 /* Both second steps of the flow of this half. */

@@ -62,8 +62,20 @@ for (const outside of [outside4, outside6]) {
       })
     })
 
+    test('a port that the same client gets again leads to its new connection', () => {
+      const globals = { snat_port_first: 50000, snat_port_last: 50000 }
+      const node = northSouth(outside, { globals })
+      const seen = connect(node)
+      out(node, client, nodePort, { tcp: 'FA' })
+      out(node, backend, seen, { tcp: 'FA' })
+      const again = client.replace(/50000$/, '50001')
+      assert.equal(out(node, again, nodePort, { tcp: 'S' }), `next: TCP ${seen} > ${backend} [S]`)
+      const back = out(node, backend, seen, { tcp: 'SA' })
+      assert.equal(back, `next: TCP ${nodePort} > ${again} [SA]`)
+    })
+
     test('a pool full of half-open flows has a port for the next client', () => {
-      const globals = { snat_port_first: 50000, snat_port_last: 50003 }
+      const globals = { snat_port_first: 50000, snat_port_last: 50004 }
       const node = northSouth(outside, { globals })
       const lasting = connect(node)
       const flooders = Array.from({ length: 50 }, (_, at) => `${at + 100}`)

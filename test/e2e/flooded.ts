@@ -130,7 +130,7 @@ function cpuSeconds({ pid }: Agent): number {
 
 /** What was promised for a flood. */
 export function assertUnharmed({ flood, established, fresh, agentLoad }: Ordeal): void {
-  assert.ok(flood.ratePerSecond > 10_000, `${flood.ratePerSecond} requests a second`)
+  assert.ok(flood.ratePerSecond > 1_000, `${flood.ratePerSecond} requests a second`)
   const { open, resets, closed, switched } = established
   assert.deepEqual(
     { open, resets, closed, switched },
