@@ -58,13 +58,14 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
   xdp_forward: { make: makeDirect, play: () => direct.xdp(fromOutside) },
   xdp_reverse: {
     make: makeDirect,
-    play: () => direct.xdp(frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'A' })),
+    play: () => direct.xdp(frame({ from: backend, to: `${outside4.node}:50000`, tcp: 'SA' })),
   },
   flow_created: { play: (node) => node.fromPod(ask(v4)) },
   flow_promoted: {
     play(node) {
       node.fromPod(ask(v4))
       node.toPod(answer(v4, { tcp: 'SA' }))
+      node.fromPod(ask(v4, { tcp: 'A' }))
     },
   },
   flow_twin_rebuilt: {
@@ -175,6 +176,8 @@ const scenes: Readonly<Record<CounterName, Scene>> = {
     make: () => northSouth(outside4, { globals: { snat_port_first: 5, snat_port_last: 5 } }),
     play(node) {
       passThrough(node, fromOutside)
+      passThrough(node, frame({ from: backend, to: `${outside4.node}:5`, tcp: 'SA' }))
+      passThrough(node, frame({ from: outside4.client, to: outside4.nodePort, tcp: 'A' }))
       node.fromOutside(frame({ from: outside4.otherClient, to: outside4.nodePort, tcp: 'S' }))
     },
   },

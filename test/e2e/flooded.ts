@@ -88,9 +88,18 @@ export function targetOf(
 /** Floods a NodePort for so long while 200 flows talk and new connections are made. */
 export async function endure(
   besieged: Besieged,
-  { endpoint, seconds }: { readonly endpoint: Endpoint; readonly seconds: number },
+  {
+    endpoint,
+    ...options
+  }: {
+    readonly endpoint: Endpoint
+    readonly seconds: number
+    /** Requests a second; default as many as one core can send. */
+    readonly rate?: number
+  },
 ): Promise<Ordeal> {
   const { client, attacker, serving } = besieged
+  const { seconds } = options
   const [agent] = serving.agents
   const target = targetOf(besieged, endpoint)
   const flows = await Promise.all(
@@ -99,7 +108,7 @@ export async function endure(
     ),
   )
   const before = cpuSeconds(agent!)
-  const flood = await startFlood(attacker, target, { sources: spoofed.IPv4, seconds })
+  const flood = await startFlood(attacker, target, { sources: spoofed.IPv4, ...options })
   const dialling = startDial(client, target, {
     ...{ rate: 100, count: 100 * seconds },
     ...{ timeoutMs: 3_000, reset: true },

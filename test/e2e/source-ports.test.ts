@@ -5,9 +5,9 @@ import { besiege, tablesOf, targetOf } from './flooded.ts'
 import { readMetric } from './metrics-page.ts'
 
 /* Source ports of a node towards one endpoint of another node. */
-test('three thousand connections of one client to one endpoint elsewhere work at once', async () => {
+test('three thousand connections of one client to one endpoint elsewhere work at once', async (t) => {
   const besieged = await besiege(false)
-  await using _cluster = besieged.serving.cluster
+  t.after(() => besieged.serving.cluster.close())
   const target = targetOf(besieged, 'remote')
   const crowd = await holdCrowd(besieged.client, target, 3_000)
   const { answered, failed } = crowd.opened
@@ -16,9 +16,9 @@ test('three thousand connections of one client to one endpoint elsewhere work at
   await crowd.stop()
 })
 
-test('a thousand ports serve a thousand connections, tell of the others, and are used again', async () => {
+test('a thousand ports serve a thousand connections, tell of the others, and are used again', async (t) => {
   const besieged = await besiege(false, ['--snat-ports=40000-40999'])
-  await using _cluster = besieged.serving.cluster
+  t.after(() => besieged.serving.cluster.close())
   const { serving, client } = besieged
   const target = targetOf(besieged, 'remote')
   const exhausted = () =>

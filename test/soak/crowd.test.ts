@@ -7,7 +7,7 @@ for (const endpoint of endpoints)
   for (const xdp of [false, true])
     test(`fifty thousand connections to one ${endpoint} endpoint, XDP ${xdp}`, async (t) => {
       const besieged = await besiege(xdp, ['--flow-table-entries=524288'])
-      await using _cluster = besieged.serving.cluster
+      t.after(() => besieged.serving.cluster.close())
       const options = { rate: 5_000, timeoutMs: 30_000 }
       const crowd = await holdCrowd(besieged.client, targetOf(besieged, endpoint), 50_000, options)
       const { answered, open, failed, seconds } = crowd.opened
