@@ -49,7 +49,7 @@ const nodeMilliseconds = 5_000
 /** Restores what the maps hold, and runs a pass whenever the cluster changes from that. */
 export function openControl(options: ControlOptions): Control {
   const { config, datapath, reports } = options
-  const { nodeAddress, nodePortAddresses } = config.proxy
+  const { nodeAddress, nodePortAddresses, detectLocal } = config.proxy
   const { network, serviceRanges } = openServiceRanges(options)
   const addresses = ownAddresses(config)
   const watched: Watched = { addresses, changed: () => undefined, serviceRanges }
@@ -59,7 +59,8 @@ export function openControl(options: ControlOptions): Control {
     schedule.nudge()
   })
   const { externalIpCidrs: externalRanges, sourceRangeKinds } = config
-  const rules = { nodePortAddresses, externalRanges, sourceRangeKinds }
+  const podRanges = detectLocal.clusterRanges
+  const rules = { nodePortAddresses, externalRanges, sourceRangeKinds, podRanges }
   const cluster = createClusterState(config.nodeName, events, rules, nodeAddress)
   const maps = openMaps(datapath)
   const state = restore(maps.dump())

@@ -97,7 +97,7 @@ export function showRefused(
   gauge.reset()
   const reasons = new Set<string>()
   for (const { kind, reason, count } of refused) {
-    const text = reason.replace(/^\d+ /, '').replace(/ Service \S+$/, ' another Service')
+    const text = reason.replace(/^\d+ /, '').replace(/ Service \S+\/\S+$/, ' another Service')
     const isShown = reasons.has(text) || reasons.size < maxReasons
     if (isShown) reasons.add(text)
     gauge.inc({ kind, reason: isShown ? text : 'other' }, count)

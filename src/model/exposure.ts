@@ -15,6 +15,8 @@ export interface ExposureRules {
   readonly nodePortAddresses: NodePortAddresses
   /** Where externalIPs may be; none: they are refused. */
   readonly externalRanges: readonly string[]
+  /** Where pods of every node are, as far as somebody says so. */
+  readonly podRanges?: readonly string[]
   /** Which frontends source ranges are for. */
   readonly sourceRangeKinds: SourceRangeKinds
 }
@@ -53,7 +55,7 @@ export function surroundingsOf(
     nodePortAddresses: chooseNodePortAddresses(node, localAddresses, rules.nodePortAddresses),
     isExternalRange: rangeTest(rules.externalRanges),
     sourceRangeKinds: rules.sourceRangeKinds,
-    isPodRange: rangeTest(node.podCIDRs),
+    isPodRange: rangeTest([...node.podCIDRs, ...(rules.podRanges ?? [])]),
     owners,
   }
 }

@@ -143,7 +143,14 @@ export const fields = {
   'detectLocal.interfaceNamePrefix': make.text('', pending('see detectLocalMode'), {
     flag: 'pod-interface-name-prefix',
   }),
-  clusterCIDR: make.text('', pending('see detectLocalMode'), { flag: 'cluster-cidr' }),
+  clusterCIDR: make.text(
+    '',
+    honoured(
+      'addresses of pods, which no Service may take over; has no effect on which traffic counts ' +
+        'as coming from pods',
+    ),
+    { flag: 'cluster-cidr' },
+  ),
   nodePortAddresses: make.list(
     [],
     honoured(

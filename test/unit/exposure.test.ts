@@ -289,3 +289,12 @@ describe('address ranges', () => {
     assert.equal(coversFamily(['0.0.0.0/0'], 4), true)
   })
 })
+
+it('an address of pods on other nodes is protected where the cluster CIDR is known', () => {
+  for (const podRanges of [[], ['10.244.0.0/16']]) {
+    const cluster = createCluster({ podRanges })
+    upsert(cluster, 'web', { type: 'LoadBalancer' }, balancer({ ip: '10.244.7.7' }))
+    const isServed = keys(cluster).some((key) => key.startsWith('LoadBalancer'))
+    assert.equal(isServed, podRanges.length === 0)
+  }
+})
