@@ -8,6 +8,7 @@
 #include "hook.h"
 #include "maps.h"
 #include "packet.h"
+#include "route.h"
 #include "snat.h"
 
 /*
@@ -103,15 +104,7 @@ static __always_inline bool find_neighbour(struct __sk_buff *skb, __u32 bridge, 
 	struct bpf_fib_lookup route = {.ifindex = bridge};
 	long result;
 
-	if (is_ipv6) {
-		route.family = AF_INET6;
-		__builtin_memcpy(route.ipv6_src, &flow->saddr, sizeof(struct addr));
-		__builtin_memcpy(route.ipv6_dst, &flow->daddr, sizeof(struct addr));
-	} else {
-		route.family = AF_INET;
-		route.ipv4_src = flow->saddr.word[3];
-		route.ipv4_dst = flow->daddr.word[3];
-	}
+	ask_route(&route, &flow->saddr, &flow->daddr);
 	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return false;

@@ -18,6 +18,7 @@
 #include "hook.h"
 #include "maps.h"
 #include "packet.h"
+#include "route.h"
 
 /* Ports of our range that NodePorts are taken from. */
 static __always_inline __u32 count_node_ports(__u32 *first)
@@ -55,15 +56,7 @@ __noinline __u32 route_ifindex(struct hook_ctx *ctx, const struct addr *saddr,
 	struct bpf_fib_lookup route = {.ifindex = ingress_ifindex(ctx)};
 	long result;
 
-	if (is_mapped_ipv4(daddr)) {
-		route.family = AF_INET;
-		route.ipv4_src = saddr->word[3];
-		route.ipv4_dst = daddr->word[3];
-	} else {
-		route.family = AF_INET6;
-		__builtin_memcpy(route.ipv6_src, saddr, sizeof(*saddr));
-		__builtin_memcpy(route.ipv6_dst, daddr, sizeof(*daddr));
-	}
+	ask_route(&route, saddr, daddr);
 	result = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return 0;

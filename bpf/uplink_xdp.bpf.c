@@ -9,6 +9,7 @@
 #include "create.h"
 #include "parse_xdp.h"
 #include "reject_xdp.h"
+#include "route.h"
 #include "sound_transport.h"
 #include "track.h"
 #include "tunnel.h"
@@ -21,15 +22,7 @@ __noinline int find_next_hop(struct xdp_md *ctx, const struct packet *packet, st
 	__u32 size = ctx->data_end - ctx->data - sizeof(struct ethhdr);
 	struct bpf_fib_lookup route = {.ifindex = ctx->ingress_ifindex, .tot_len = size};
 
-	if (packet->is_ipv6) {
-		route.family = AF_INET6;
-		__builtin_memcpy(route.ipv6_src, &flow->saddr, sizeof(struct addr));
-		__builtin_memcpy(route.ipv6_dst, &flow->daddr, sizeof(struct addr));
-	} else {
-		route.family = AF_INET;
-		route.ipv4_src = flow->saddr.word[3];
-		route.ipv4_dst = flow->daddr.word[3];
-	}
+	ask_route(&route, &flow->saddr, &flow->daddr);
 	if (bpf_fib_lookup(ctx, &route, sizeof(route), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
 	    route.ifindex != ctx->ingress_ifindex || route.mtu_result < uplink_mtu) {
 		clear_flags(flow, FLOW_DIRECT);
