@@ -2,23 +2,29 @@ import { sum16 } from './checksum.ts'
 import { host, type Outside } from './cast.ts'
 import { frame, icmpError, ipOf, type PacketSpec } from './packet.ts'
 
+type Change = (bytes: Buffer, l3: number, l4: number) => Buffer | undefined
+
 /** A way to break a frame: what the packet claims, and bytes changed behind its back. */
 export interface Shape {
   readonly name: string
   readonly spec: Partial<PacketSpec>
-  readonly change?: (bytes: Buffer, l3: number, l4: number) => Buffer | undefined
+  readonly change?: Change
 }
 
 const poke =
-  (at: (l3: number, l4: number) => number, ...values: readonly number[]): Shape['change'] =>
+  (at: (l3: number, l4: number) => number, ...values: readonly number[]): Change =>
   (bytes, l3, l4) => {
     values.forEach((value, index) => bytes.writeUInt8(value, at(l3, l4) + index))
     return undefined
   }
 const cut =
-  (at: (l3: number, l4: number) => number): Shape['change'] =>
+  (at: (l3: number, l4: number) => number): Change =>
   (bytes, l3, l4) =>
     bytes.subarray(0, at(l3, l4))
+const fill =
+  (at: (l3: number, l4: number) => number, value: number): Change =>
+  (bytes, l3, l4) =>
+    bytes.fill(value, at(l3, l4))
 const long = { payload: Buffer.alloc(64, 7) }
 
 /** Frames that no honest stack sends, or only a strange one. */
@@ -71,12 +77,12 @@ export const shapes: readonly Shape[] = [
   {
     name: 'zeros after the IP header',
     spec: { tcp: 'A' },
-    change: (b, _, l4) => void b.fill(0, l4),
+    change: fill((_, l4) => l4, 0),
   },
   {
     name: 'ones from the IP header on',
     spec: { tcp: 'A' },
-    change: (b, l3) => void b.fill(255, l3),
+    change: fill((l3) => l3, 255),
   },
 ]
 

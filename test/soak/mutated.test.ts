@@ -29,7 +29,9 @@ test(`${runs} runs of the programs on mutated frames do no harm`, { timeout: 0 }
   }
   const rate = runs / ((performance.now() - started) / 1000)
   const entries = hostile.map(({ node }) => node.tables.entries().length)
-  t.diagnostic(`${Math.round(rate)} runs a second, ${JSON.stringify(fates)}, entries ${entries}`)
+  t.diagnostic(
+    `${Math.round(rate)} runs a second, ${JSON.stringify(fates)}, entries ${entries.join(' and ')}`,
+  )
 })
 
 /** Up to four bytes changed, and now and then an end cut off or added. */
