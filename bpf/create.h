@@ -210,7 +210,10 @@ __noinline int create_flow(struct hook_ctx *ctx, const struct flow_key *key,
 			continue;
 		if (failed)
 			return failed;
-		claim = enter_flow(key, &flow, now);
+		/* The client's own port was looked for among sockets when it was chosen. */
+		claim = flow.flags & FLOW_PORT_CHANGED && is_port_bound(ctx, key->proto, &flow)
+				? CLAIM_TAKEN
+				: enter_flow(key, &flow, now);
 		/* A client with affinity gets another port rather than another backend. */
 		if (claim == CLAIM_OURS || flow.flags & FLOW_SNAT || set->count == 1 ||
 		    set->affinity_seconds)

@@ -126,8 +126,10 @@ __noinline int choose_snat_source(struct hook_ctx *ctx, const struct flow_key *k
 	    !read_uplink_addr(0, is_ipv4, &flow->saddr))
 		return -1;
 	flow->flags |= FLOW_SNAT;
-	if (!is_snat_port(key->sport) || is_port_bound(ctx, key->proto, flow))
+	if (!is_snat_port(key->sport) || is_port_bound(ctx, key->proto, flow)) {
 		flow->sport = snat_port(hash_tuple(key, 0));
+		flow->flags |= FLOW_PORT_CHANGED;
+	}
 	return 0;
 }
 
