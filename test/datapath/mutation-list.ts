@@ -19,7 +19,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'claim: a living owner loses its reply tuple',
     file: 'claim.h',
-    from: 'if (!is_twin(owner, key))\n\t\t\treturn CLAIM_TAKEN;',
+    from: 'if (!is_twin(owner, key))\n\t\t\treturn is_established ? CLAIM_TAKEN : CLAIM_WAITING;',
     to: '',
     tests: ['taken-tuple'],
   },
@@ -117,8 +117,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'policy: a local-only frontend uses all backends',
     file: 'frontend.h',
-    from: 'word->meta & FRONTEND_LOCAL_ONLY',
-    to: '0',
+    from: 'word->meta & local_only ?',
+    to: '0 ?',
     tests: ['choose'],
   },
   {
@@ -138,8 +138,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'reuse: a handshake after the end is translated',
     file: 'flow.h',
-    from: 'return !(packet->tcp_flags & TCP_SYN && is_over(flow->flags));',
-    to: 'return true;',
+    from: 'return packet->tcp_flags & TCP_SYN && is_over(flow->flags) ? COUNT_FLOW_REUSED : 0;',
+    to: 'return 0;',
     tests: ['flow-reuse'],
   },
   {
@@ -263,16 +263,16 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'reject: the limit is never reached',
-    file: 'reject.h',
+    file: 'reject_headers.h',
     from: 'if (!bucket->tokens)\n\t\treturn false;',
     to: 'if (!bucket->tokens)\n\t\treturn true;',
     tests: ['reject'],
   },
   {
     name: 'reject: data in a SYN is not acknowledged',
-    file: 'reject.h',
-    from: '__u32 consumed = payload +',
-    to: '__u32 consumed = payload * 0 +',
+    file: 'reject_headers.h',
+    from: 'payload + !!(packet->tcp_flags & TCP_SYN)',
+    to: 'payload * 0 + !!(packet->tcp_flags & TCP_SYN)',
     tests: ['reject'],
   },
   {

@@ -8,6 +8,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { mutations, type Mutation } from './mutation-list.ts'
+import { outsideMutations } from './mutation-list-outside.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'kube-shunt-mutations-'))
@@ -44,7 +45,7 @@ function runTests(objects: string, names: readonly string[]): { failed: number; 
 }
 
 const words = process.argv.slice(2)
-const chosen = mutations.filter(
+const chosen = [...mutations, ...outsideMutations].filter(
   ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
 )
 let survivors = 0
