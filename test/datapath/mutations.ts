@@ -26,6 +26,9 @@ function build({ file, from, to }: Mutation): string {
     path,
     text.replace(from, () => to),
   )
+  // What a broken line no longer uses is no reason to stop.
+  const makefile = join(sources, 'Makefile')
+  writeFileSync(makefile, readFileSync(makefile, 'utf8').replace('-Werror', '-w'))
   const flags = ['-s', '-C', sources, `OUT=${sources}/out`]
   execFileSync('make', [...flags, 'CC=cc'], { stdio: ['ignore', 'ignore', 'inherit'] })
   return join(sources, 'out')

@@ -65,7 +65,7 @@ for (const outside of [outside4, outside6]) {
       for (const rest of [
         { tcp: 'A', ttl: 1 },
         { tcp: 'A', vlan: [7] },
-        { udp: true, fragment: { id: 1, offset: 0, more: true } },
+        { tcp: 'A', fragment: { id: 1, offset: 0, more: true } },
         family === 'IPv4'
           ? { tcp: 'A', ipOptions: Buffer.alloc(4, 1) }
           : { tcp: 'A', extensions: ['destination' as const] },
