@@ -149,9 +149,13 @@ export function assertUnharmed({ flood, established, fresh, agentLoad }: Ordeal)
   assert.ok(agentLoad < 1, `the agent took ${agentLoad} cores`)
 }
 
-/** Waits until the node has forgotten the flood. */
+/** Waits until a sweep has seen the flood, and a later one that the node has forgotten it. */
 export async function untilDrained({ serving }: Besieged, milliseconds: number): Promise<void> {
   const [agent] = serving.agents
+  await eventually(async () => {
+    const waiting = await readMetric(agent!, 'kubeshunt_flows', 'half_open')
+    assert.ok(waiting >= 100, `${waiting} flows are half open`)
+  }, 60_000)
   await eventually(async () => {
     for (const state of ['half_open', 'established']) {
       const flows = await readMetric(agent!, 'kubeshunt_flows', state)
