@@ -56,7 +56,7 @@ export const outsideMutations: readonly Mutation[] = [
     file: 'create.h',
     from: 'has_snat_port(flow) && is_port_bound(ctx, key->proto, flow)',
     to: '0',
-    tests: ['source-ports'],
+    tests: ['source-ports', 'snat'],
   },
   {
     name: 'source ports: a full pool of half-open flows serves nobody else',
