@@ -46,8 +46,11 @@ static __always_inline bool is_uplink(enum hook hook)
 /* Is this half applied at this hook? */
 static __always_inline bool is_at_hook(const struct flow *flow, enum hook hook)
 {
-	/* A pod that claims to be a client outside, or the node, is neither. */
-	__u16 mask = is_uplink(hook) ? FLOW_AT_EGRESS : FLOW_AT_EGRESS | FLOW_SNAT | FLOW_FROM_HOST;
+	/*
+	 * A pod that claims to be a client outside is none, and no such flow has a backend here.
+	 * The node's own flows have: their answers come in by the pod.
+	 */
+	__u16 mask = is_uplink(hook) ? FLOW_AT_EGRESS : FLOW_AT_EGRESS | FLOW_SNAT;
 
 	return (flow->flags & mask) == (is_egress(hook) ? FLOW_AT_EGRESS : 0);
 }
