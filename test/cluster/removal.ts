@@ -41,10 +41,23 @@ export function killProcesses(cgroup: string): void {
   }
 }
 
-/** Removes a cgroup and those below it. */
+/** Removes a cgroup and those below it; the kernel may still be busy with who was in it. */
 export function removeCgroups(cgroup: string): void {
   for (const child of directoriesIn(cgroup)) removeCgroups(join(cgroup, child))
-  ignoringAbsence(() => fs.rmdirSync(cgroup))
+  for (let attempt = 0; !isRemoved(cgroup); attempt++) {
+    if (attempt > 400) throw new Error(`${cgroup}: still busy`)
+    pause(5)
+  }
+}
+
+function isRemoved(cgroup: string): boolean {
+  try {
+    ignoringAbsence(() => fs.rmdirSync(cgroup))
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false
+    throw error
+  }
 }
 
 function killOnce(cgroup: string): void {
@@ -61,9 +74,19 @@ function isPopulated(cgroup: string): boolean {
   return readIfThere(join(cgroup, 'cgroup.events')).includes('populated 1')
 }
 
+/** Until none appears any more: a tool of an owner that was killed may be about to make one. */
 function removeNamespaces(prefix: string): void {
-  if (!fs.existsSync('/run/netns')) return
-  deleteNamespaces(fs.readdirSync('/run/netns').filter((name) => name.startsWith(prefix)))
+  for (let quiet = 0, attempt = 0; quiet < 3 && attempt < 300; attempt++) {
+    const names = namespacesOf(prefix)
+    deleteNamespaces(names)
+    quiet = names.length === 0 ? quiet + 1 : 0
+    pause(10)
+  }
+}
+
+function namespacesOf(prefix: string): string[] {
+  if (!fs.existsSync('/run/netns')) return []
+  return fs.readdirSync('/run/netns').filter((name) => name.startsWith(prefix))
 }
 
 function directoriesIn(path: string): string[] {
