@@ -16,7 +16,7 @@ import { be16, be32, chars, nested, struct, u16, u32, u8 } from '../../src/datap
 import { compareStruct, readBtf, type Btf } from './btf.ts'
 
 const bpf = resolve(import.meta.dirname, '../../bpf')
-const header = readFileSync(join(bpf, 'abi.h'), 'utf8')
+const header = ['abi.h', 'counters.h'].map((name) => readFileSync(join(bpf, name), 'utf8')).join('')
 const declared = (keyword: string): string[] =>
   [...header.matchAll(new RegExp(`^${keyword} (\\w+) \\{`, 'gm'))].map((match) => match[1]!)
 

@@ -8,7 +8,7 @@ const intro = `# Metrics
 
 What \`127.0.0.1:10249/metrics\` tells besides kube-proxy's families, which are in
 [kube-proxy-compatibility.md](kube-proxy-compatibility.md). Printed by \`test/docs/metrics-page.ts\` from
-the metrics themselves and the comments of \`enum counter\` in \`bpf/abi.h\`.
+the metrics themselves and the comments of \`enum counter\` in \`bpf/counters.h\`.
 
 The number of series is bounded: frontends have series while they are among the 1000 busiest, and
 reasons name no objects. With 10 000 Services a page has some 2300 lines and takes the agent 15 ms.
@@ -70,7 +70,7 @@ async function familyRows(): Promise<string[][]> {
 }
 
 function counterRows(): string[][] {
-  const header = readFileSync(new URL('../../bpf/abi.h', import.meta.url), 'utf8')
+  const header = readFileSync(new URL('../../bpf/counters.h', import.meta.url), 'utf8')
   return counterNames
     .map((name) => {
       const { metric, value } = placeOf(name)
@@ -81,7 +81,7 @@ function counterRows(): string[][] {
     .sort(([a = ''], [b = '']) => (a < b ? -1 : a > b ? 1 : 0))
 }
 
-/* Of counters whose names say enough to those who read abi.h. */
+/* Of counters whose names say enough to those who read counters.h. */
 const meanings: Readonly<Record<string, string>> = {
   flow_created: 'a first packet got a backend',
   hairpin: 'packets of a backend to itself through a VIP',
